@@ -1,0 +1,137 @@
+"""Make the virtual environment a script needs, from the hashed locks, and run a command in it.
+
+Needs nothing but Python 3.11 or newer with pip and venv; uses uv where it is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (3, 11)
+NEWEST = (3, 13)
+# Which locks hold everything that another one holds.
+SUPERSETS = {
+    "reader": ("reader", "sim", "dev"),
+    "controller": ("controller", "sim", "dev"),
+    "sim": ("sim", "dev"),
+    "dev": ("dev",),
+}
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong and stop."""
+    sys.exit(f"doorward: {message}")
+
+
+def ensure_python() -> None:
+    """Start again under a Python this project supports, where the one that runs is not."""
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        return
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        found = shutil.which(f"python3.{minor}")
+        if found and subprocess.run([found, "-c", "import venv, ensurepip"], check=False).returncode == 0:
+            os.execv(found, [found, *sys.argv])  # noqa: S606 - the interpreter that was just found
+    running = ".".join(map(str, sys.version_info[:2]))
+    fail(f"needs Python 3.11 to 3.13, this is {running}. Debian: apt install python3 python3-venv")
+
+
+def venv_path() -> Path:
+    """The environment's folder: `.venv` beside this project, or where DOORWARD_VENV says."""
+    return Path(os.environ.get("DOORWARD_VENV", ROOT / ".venv"))
+
+
+def ensure_venv(extra: str) -> Path:
+    """Return the `bin` folder of an environment that holds the locked packages of `extra`."""
+    ensure_python()
+    venv = venv_path()
+    stamp = venv / "doorward-stamp"
+    wanted = {f"{name} {_fingerprint(name)}" for name in SUPERSETS[extra]}
+    have = stamp.read_text(encoding="utf-8").strip() if stamp.is_file() else ""
+    if have in wanted:
+        return venv / "bin"
+    # An environment that grew to hold the tests keeps them.
+    name = "dev" if have.startswith("dev ") else extra
+    print(f"doorward: installing the locked packages for '{name}' into {venv}", file=sys.stderr)
+    stamp.unlink(missing_ok=True)
+    _install(venv, ROOT / "locks" / f"{name}.txt")
+    stamp.write_text(f"{name} {_fingerprint(name)}\n", encoding="utf-8")
+    return venv / "bin"
+
+
+def run(extra: str, *command: str) -> NoReturn:
+    """Replace this process by `command` (a program of the environment) with the caller's arguments."""
+    bin_dir = ensure_venv(extra)
+    program = bin_dir / command[0]
+    os.execve(program, [str(program), *command[1:], *sys.argv[1:]], environment(bin_dir))  # noqa: S606
+
+
+def environment(bin_dir: Path) -> dict[str, str]:
+    """The caller's environment with this project's programs first in PATH."""
+    return {**os.environ, "PATH": f"{bin_dir}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def _fingerprint(name: str) -> str:
+    digest = hashlib.sha256(sys.version.encode())
+    for path in (ROOT / "pyproject.toml", ROOT / "locks" / f"{name}.txt"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _install(venv: Path, lock: Path) -> None:
+    uv = shutil.which("uv")
+    python = venv / "bin" / "python"
+    if not python.exists():
+        maker = [uv, "venv", "-q", "--python", sys.executable] if uv else [sys.executable, "-m", "venv"]
+        _must([*maker, str(venv)], "could not make a virtual environment (Debian: apt install python3-venv)")
+    installer = (
+        [uv, "pip", "install", "--python", str(python)]
+        if uv
+        else [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+    )
+    locked = [*installer, "--require-hashes", "-r", str(lock)]
+    project = [*installer, "--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT)]
+    remedy = "could not install the locked packages (is a package index reachable?)"
+    if uv:
+        _must(locked, remedy)
+    else:
+        _with_progress(locked, len(re.findall(r"^[\w.\[\]-]+==", lock.read_text("utf-8"), re.M)), remedy)
+    _must(project, "could not install this project into its environment")
+
+
+def _must(command: list[str], remedy: str) -> None:
+    if subprocess.run(command, check=False, cwd=ROOT).returncode:
+        fail(remedy)
+
+
+def _with_progress(command: list[str], total: int, remedy: str) -> None:
+    """Run pip and draw one bar from the packages it names, instead of its hundreds of lines."""
+    said: list[str] = []
+    seen = 0
+    bar = sys.stderr.isatty()
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as pip:
+        for line in pip.stdout or ():
+            said.append(line)
+            if line.startswith("Collecting"):
+                seen += 1
+                name = line.split()[1].split("==")[0]
+                filled = min(30, 30 * seen // max(total, 1))
+                if bar:
+                    text = f"  [{'#' * filled}{'.' * (30 - filled)}] {seen} {name}"
+                    print(f"\r{text:<78}", end="", file=sys.stderr, flush=True)
+                elif seen % 10 == 1:
+                    print(f"  {seen} of at most {total}: {name}", file=sys.stderr, flush=True)
+            elif line.startswith("Installing collected"):
+                print("\r  installing ...".ljust(79), file=sys.stderr, flush=True)
+    if pip.returncode:
+        sys.stderr.write("".join(said[-15:]))
+        fail(remedy)
