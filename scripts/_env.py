@@ -37,7 +37,8 @@ def ensure_python() -> None:
         return
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
         found = shutil.which(f"python3.{minor}")
-        if found and subprocess.run([found, "-c", "import venv, ensurepip"], check=False).returncode == 0:
+        usable = [found, "-c", "import venv, ensurepip"]
+        if found and not subprocess.run(usable, check=False).returncode:
             os.execv(found, [found, *sys.argv])  # noqa: S606 - the interpreter that was just found
     running = ".".join(map(str, sys.version_info[:2]))
     fail(f"needs Python 3.11 to 3.13, this is {running}. Debian: apt install python3 python3-venv")
@@ -67,7 +68,7 @@ def ensure_venv(extra: str) -> Path:
 
 
 def run(extra: str, *command: str) -> NoReturn:
-    """Replace this process by `command` (a program of the environment) with the caller's arguments."""
+    """Become `command`, a program of the environment, with the caller's arguments."""
     bin_dir = ensure_venv(extra)
     program = bin_dir / command[0]
     os.execve(program, [str(program), *command[1:], *sys.argv[1:]], environment(bin_dir))  # noqa: S606
@@ -89,8 +90,12 @@ def _install(venv: Path, lock: Path) -> None:
     uv = shutil.which("uv")
     python = venv / "bin" / "python"
     if not python.exists():
-        maker = [uv, "venv", "-q", "--python", sys.executable] if uv else [sys.executable, "-m", "venv"]
-        _must([*maker, str(venv)], "could not make a virtual environment (Debian: apt install python3-venv)")
+        own = [sys.executable, "-m", "venv"]
+        maker = [uv, "venv", "-q", "--python", sys.executable] if uv else own
+        _must(
+            [*maker, str(venv)],
+            "could not make a virtual environment (Debian: apt install python3-venv)",
+        )
     installer = (
         [uv, "pip", "install", "--python", str(python)]
         if uv
@@ -102,7 +107,8 @@ def _install(venv: Path, lock: Path) -> None:
     if uv:
         _must(locked, remedy)
     else:
-        _with_progress(locked, len(re.findall(r"^[\w.\[\]-]+==", lock.read_text("utf-8"), re.M)), remedy)
+        pins = len(re.findall(r"^[\w.\[\]-]+==", lock.read_text(encoding="utf-8"), re.MULTILINE))
+        _with_progress(locked, pins, remedy)
     _must(project, "could not install this project into its environment")
 
 

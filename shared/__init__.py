@@ -1,1 +1,1 @@
-"""What reader and controller both speak: access, credentials, wire. Pure: no I/O, clock or randomness."""
+"""What reader and controller both speak; no I/O, clock or randomness of its own."""
