@@ -1,0 +1,1 @@
+"""Who may enter where and when: grants, schedules, door modes, the decision, the plan."""

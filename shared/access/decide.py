@@ -1,0 +1,256 @@
+"""May this credential enter, here and now? One pure function, fifteen checks.
+
+Identify first; every check that can be made is made and reported; the first that fails is *the*
+reason. Where several grants name a credential, the one that gets furthest speaks for it, so the
+order of grants never matters. Anything missing or in doubt refuses.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from shared.access.mode import Clock
+from shared.access.rows import Calendar, Door, Flag, Grant, Method
+from shared.access.schedule import ALWAYS, Opening, Schedule, opening
+
+
+class Reason(enum.Enum):
+    """Why the answer was what it was, in the order the checks are made."""
+
+    NO_PLAN = "no_plan"
+    BAD_PROOF = "bad_proof"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+    STOLEN = "stolen"
+    LOST = "lost"
+    SUSPENDED = "suspended"
+    FAULT = "fault"
+    LOCKDOWN = "lockdown"
+    BUSY = "busy"
+    LEASE_ENDED = "lease_ended"
+    CLOCK = "clock"
+    NOT_YET = "not_yet"
+    EXPIRED = "expired"
+    OUT_OF_HOURS = "out_of_hours"
+    HOLIDAY = "holiday"
+    USED_UP = "used_up"
+    RESERVE_ONLINE = "reserve_online"
+    FACTOR_MISSING = "factor_missing"
+    FACTOR_WRONG = "factor_wrong"
+    JOURNAL = "journal"
+    GRANTED = "granted"
+
+
+_ORDER = {reason: position for position, reason in enumerate(Reason)}
+
+
+class Shown(enum.Enum):
+    """All that somebody at the door learns of a refusal."""
+
+    NOT_HERE = "not here"
+    NOT_NOW = "not now"
+    TROUBLE = "trouble"
+
+
+_NOT_HERE = {
+    Reason.BAD_PROOF,
+    Reason.REVOKED,
+    Reason.UNKNOWN,
+    Reason.STOLEN,
+    Reason.LOST,
+    Reason.SUSPENDED,
+}
+_TROUBLE = {
+    Reason.NO_PLAN,
+    Reason.FAULT,
+    Reason.LEASE_ENDED,
+    Reason.CLOCK,
+    Reason.RESERVE_ONLINE,
+    Reason.JOURNAL,
+}
+
+
+def shown(reason: Reason) -> Shown:
+    """Return what the door shows for a refusal with `reason`."""
+    if reason in _NOT_HERE:
+        return Shown.NOT_HERE
+    return Shown.TROUBLE if reason in _TROUBLE else Shown.NOT_NOW
+
+
+class Factor(enum.Enum):
+    """What became of the second factor, where one is asked."""
+
+    NONE = "none"
+    RIGHT = "right"
+    WRONG = "wrong"
+
+
+class DenyCause(enum.Enum):
+    """Why a key is in the deny set. The values are `Reason` values."""
+
+    REVOKED = "revoked"
+    STOLEN = "stolen"
+    LOST = "lost"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was presented. `key` is None when not even a key was shown."""
+
+    key: bytes | None
+    method: Method
+    proven: bool
+    factor: Factor = Factor.NONE
+    reserved: bool = False  # the controller has set one use aside for this attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the reader knows that bears on one attempt."""
+
+    door: Door | None = None
+    calendar: Calendar | None = None
+    schedules: Mapping[int, Schedule] = field(default_factory=dict)
+    grants: tuple[Grant, ...] = ()
+    denied: DenyCause | None = None
+    uses_spent: Mapping[bytes, int] = field(default_factory=dict)  # by grant id
+    fault: bool = False  # of the door's output
+    lease_live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The door may be released for `seconds`, once `counts` uses are durably spent."""
+
+    grant: Grant
+    seconds: int
+    counts: bool
+
+    def without_journal(self) -> Denied:
+        """Return what this becomes when the use cannot be written down."""
+        return Denied(Reason.JOURNAL, (Reason.JOURNAL,), self.grant)
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """No release. `reason` is the first of `reasons`; `grant` is the one that came furthest."""
+
+    reason: Reason
+    reasons: tuple[Reason, ...]
+    grant: Grant | None = None
+
+
+def decide(attempt: Attempt, known: Knowledge, clock: Clock) -> Granted | Denied:
+    """Judge `attempt`. Total: every input gives an answer, and doubt is `Denied`."""
+    door, calendar = known.door, known.calendar
+    if door is None or calendar is None:
+        return Denied(Reason.NO_PLAN, (Reason.NO_PLAN,))
+    failures = list(_identify(attempt, known, door))
+    grants = [grant for grant in known.grants if grant.key == attempt.key]
+    if not grants:
+        return Denied(failures[0], tuple(failures))
+    verdicts = [(tuple(_weigh(grant, attempt, known, calendar, clock)), grant) for grant in grants]
+    reasons, grant = max(verdicts, key=_how_far)
+    failures.extend(reasons)
+    if failures:
+        return Denied(failures[0], tuple(failures), grant)
+    seconds = door.release_extended if grant.has(Flag.EXTENDED) else door.release
+    return Granted(grant, seconds, counts=grant.uses is not None)
+
+
+def _how_far(verdict: tuple[tuple[Reason, ...], Grant]) -> tuple[int, int]:
+    reasons, grant = verdict
+    # The plan number breaks ties, so that two equally good grants give one answer.
+    return (_ORDER[reasons[0]] if reasons else len(_ORDER), -grant.plan)
+
+
+def _identify(attempt: Attempt, known: Knowledge, door: Door) -> Iterator[Reason]:
+    """Checks 2 to 4, which concern the key and not one grant."""
+    if not attempt.proven or attempt.key is None or attempt.method not in door.methods:
+        yield Reason.BAD_PROOF
+    if known.denied is not None:
+        yield Reason(known.denied.value)
+    if not any(grant.key == attempt.key for grant in known.grants):
+        yield Reason.UNKNOWN
+
+
+def _weigh(
+    grant: Grant,
+    attempt: Attempt,
+    known: Knowledge,
+    *,
+    door: Door,
+    calendar: Calendar,
+    clock: Clock,
+) -> Iterator[Reason]:
+    """Checks 5 to 13 for one grant: every reason it fails for, in order."""
+    yield from _flags(grant)
+    yield from _modes(grant, known, door)
+    if not known.lease_live and not grant.has(Flag.RESPONDER):
+        yield Reason.LEASE_ENDED
+    yield from _times(grant, known, calendar, clock)
+    yield from _uses(grant, attempt, known)
+    if grant.has(Flag.SECOND_FACTOR) and attempt.factor is not Factor.RIGHT:
+        wrong = attempt.factor is Factor.WRONG
+        yield Reason.FACTOR_WRONG if wrong else Reason.FACTOR_MISSING
+
+
+def _flags(grant: Grant) -> Iterator[Reason]:
+    if grant.has(Flag.STOLEN):
+        yield Reason.STOLEN
+    if grant.has(Flag.LOST):
+        yield Reason.LOST
+    if grant.has(Flag.SUSPENDED):
+        yield Reason.SUSPENDED
+
+
+def _modes(grant: Grant, known: Knowledge, door: Door) -> Iterator[Reason]:
+    if known.fault:
+        yield Reason.FAULT
+    if door.modes.lockdown and not grant.has(Flag.OVERRIDE):
+        yield Reason.LOCKDOWN
+    if door.modes.maintenance:
+        yield Reason.BUSY
+
+
+def _times(grant: Grant, known: Knowledge, calendar: Calendar, clock: Clock) -> Iterator[Reason]:
+    """Checks 9 to 11: a clock that can be believed, validity, schedule."""
+    limited = grant.schedule != ALWAYS or (grant.not_before, grant.not_after) != (None, None)
+    if not limited:
+        return
+    if not clock.trusted:
+        yield Reason.CLOCK
+        return
+    local = calendar.local(clock.now)
+    if grant.schedule != ALWAYS and local is None:
+        yield Reason.CLOCK
+        return
+    if grant.not_before is not None and clock.now < grant.not_before:
+        yield Reason.NOT_YET
+    if grant.not_after is not None and clock.now >= grant.not_after:
+        yield Reason.EXPIRED
+    if grant.schedule != ALWAYS and local is not None:
+        schedule = known.schedules.get(grant.schedule)
+        closed = schedule and _CLOSED[opening(schedule, calendar.holidays, local)]
+        if schedule is None or closed:
+            yield closed or Reason.OUT_OF_HOURS
+
+
+_CLOSED = {
+    Opening.OPEN: None,
+    Opening.CLOSED: Reason.OUT_OF_HOURS,
+    Opening.HOLIDAY: Reason.HOLIDAY,
+}
+
+
+def _uses(grant: Grant, attempt: Attempt, known: Knowledge) -> Iterator[Reason]:
+    if grant.uses is None:
+        return
+    if grant.has(Flag.OWNED_USES):
+        if known.uses_spent.get(grant.id, 0) >= grant.uses:
+            yield Reason.USED_UP
+    elif not attempt.reserved:
+        yield Reason.RESERVE_ONLINE
