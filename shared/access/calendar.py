@@ -46,9 +46,9 @@ class Holiday(msgspec.Struct, frozen=True, array_like=True):
 
 
 def local_time(offsets: tuple[OffsetFrom, ...], until: int, now: int) -> LocalTime | None:
-    """Return the site's wall clock at the UTC second `now`, or None outside the compiled range.
+    """Return the wall clock at the UTC second `now`, or None outside the compiled range.
 
-    `offsets` are ordered by `since`; they hold from the first `since` up to, not including, `until`.
+    `offsets` are ordered by `since`; they hold from the first `since` to `until` (exclusive).
     """
     index = bisect_right(offsets, now, key=lambda offset: offset.since) - 1
     if index < 0 or now >= until:

@@ -152,7 +152,10 @@ def decide(attempt: Attempt, known: Knowledge, clock: Clock) -> Granted | Denied
     grants = [grant for grant in known.grants if grant.key == attempt.key]
     if not grants:
         return Denied(failures[0], tuple(failures))
-    verdicts = [(tuple(_weigh(grant, attempt, known, calendar, clock)), grant) for grant in grants]
+    verdicts = [
+        (tuple(_weigh(grant, attempt, known, door=door, calendar=calendar, clock=clock)), grant)
+        for grant in grants
+    ]
     reasons, grant = max(verdicts, key=_how_far)
     failures.extend(reasons)
     if failures:
@@ -161,10 +164,10 @@ def decide(attempt: Attempt, known: Knowledge, clock: Clock) -> Granted | Denied
     return Granted(grant, seconds, counts=grant.uses is not None)
 
 
-def _how_far(verdict: tuple[tuple[Reason, ...], Grant]) -> tuple[int, int]:
+def _how_far(verdict: tuple[tuple[Reason, ...], Grant]) -> tuple[int, bool, int]:
     reasons, grant = verdict
-    # The plan number breaks ties, so that two equally good grants give one answer.
-    return (_ORDER[reasons[0]] if reasons else len(_ORDER), -grant.plan)
+    # Of two that grant, one that spends no use is better; the plan number settles the rest.
+    return (_ORDER[reasons[0]] if reasons else len(_ORDER), grant.uses is None, -grant.plan)
 
 
 def _identify(attempt: Attempt, known: Knowledge, door: Door) -> Iterator[Reason]:

@@ -14,12 +14,12 @@ import msgspec
 
 from shared import cbor
 from shared.access.calendar import Holiday, Instant, LocalTime, OffsetFrom, local_time
-from shared.access.schedule import Schedule
+from shared.access.schedule import MAX_ID, Schedule
 
 MAX_ROW = 16_384  # a schedule of 84 intervals and 16 holiday rules stays below 3 KiB
 MAX_KEY = 65
 
-Id = Annotated[int, msgspec.Meta(ge=1, lt=2**63)]
+Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 
 
 class Method(enum.Enum):
@@ -66,7 +66,7 @@ class Door(msgspec.Struct, frozen=True, array_like=True, tag=1):
     # How long a plan may be used without word from the controller: one hour to thirty days.
     lease: Annotated[int, msgspec.Meta(ge=3600, le=30 * 86_400)] = 7 * 86_400
     fail_safe: bool = False  # at rest a fail-safe lock is released, a fail-secure one locked
-    unlock_schedule: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 0  # 0: none
+    unlock_schedule: Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)] = 0  # 0: none
     first_person_in: bool = False  # the schedule unlocks only after somebody has come in
     modes: Modes = Modes()
 
@@ -84,7 +84,7 @@ class Calendar(msgspec.Struct, frozen=True, array_like=True, tag=2):
             raise ValueError("the UTC offsets are not in order of time")
 
     def local(self, now: int) -> LocalTime | None:
-        """Return the site's wall clock at the UTC second `now`, or None outside the compiled range."""
+        """Return the wall clock at the UTC second `now`, or None outside the compiled range."""
         return local_time(self.offsets, self.until, now)
 
 
@@ -99,7 +99,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, tag=4):
     plan: Id
     credential: Id
     person: Id
-    schedule: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 0  # 0: always
+    schedule: Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)] = 0  # 0: always
     flags: Annotated[int, msgspec.Meta(ge=0, le=ALL_FLAGS)] = 0
     not_before: Instant | None = None
     not_after: Instant | None = None

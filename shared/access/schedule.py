@@ -15,10 +15,11 @@ import msgspec
 from shared.access.calendar import DAY_MINUTES, Holiday, LocalTime, holiday_kind
 
 ALWAYS = 0  # the schedule id of a grant that no schedule limits
+MAX_ID = 2**63 - 1  # what SQLite and a signed 64-bit column hold
 
 
 class Span(msgspec.Struct, frozen=True, array_like=True):
-    """Minutes `start` to `end` (exclusive) after a midnight; an `end` over 1440 crosses the next."""
+    """Minutes `start` to `end` (exclusive) after a midnight; over 1440 crosses the next one."""
 
     start: Annotated[int, msgspec.Meta(ge=0, lt=DAY_MINUTES)]
     end: Annotated[int, msgspec.Meta(gt=0, le=2 * DAY_MINUTES)]
@@ -46,7 +47,7 @@ class HolidayRule(msgspec.Struct, frozen=True, array_like=True):
 class Schedule(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """Open in any of its intervals; closed on holidays whose kind no rule names."""
 
-    id: Annotated[int, msgspec.Meta(ge=1, lt=2**63)]
+    id: Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
     weekly: Annotated[tuple[Interval, ...], msgspec.Meta(max_length=84)]
     holidays: Annotated[tuple[HolidayRule, ...], msgspec.Meta(max_length=16)] = ()
 
