@@ -1,0 +1,1 @@
+"""What readers and controllers say to each other over MQTT: messages, envelope, topics."""
