@@ -1,0 +1,76 @@
+"""How a transaction ends at the reader: a proven key, or a refusal with its reason.
+
+Every standard and every transport ends in this one type, so that the reader decides in one place.
+The values of the enumerations are stable: they go into events and may be stored.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+class Standard(enum.Enum):
+    """What the holder spoke."""
+
+    PKOC = "pkoc"
+
+
+class Transport(enum.Enum):
+    """What carried it."""
+
+    BLE = "ble"
+    NFC = "nfc"
+
+
+class Strength(enum.Enum):
+    """What exactly has been proven. None of them rules out a relay."""
+
+    MUTUAL = "mutual"  # the reader proved itself first; the key travelled encrypted
+    ONE_WAY = "one_way"  # a fresh challenge was signed, but any reader could have asked for it
+
+
+class Reason(enum.Enum):
+    """Why a transaction was refused, by either end."""
+
+    MALFORMED = "malformed"  # bytes that are no message of the standard
+    WRONG_LENGTH = "wrong_length"  # a field of another length than the standard gives it
+    OFF_CURVE = "off_curve"  # a public key that is no point of P-256
+    OWN_KEY = "own_key"  # one of our own keys, reflected at us
+    BAD_SIGNATURE = "bad_signature"
+    DECRYPTION_FAILED = "decryption_failed"
+    FLOW_NOT_ALLOWED = "flow_not_allowed"  # a weaker flow than this door, or this session, accepts
+    OUT_OF_ORDER = "out_of_order"  # a message that has no place here
+    NOT_THIS_STANDARD = "not_this_standard"  # the card does not know the application: try another
+    CARD_ERROR = "card_error"  # the card knows the application and answered with an error
+    MTU_TOO_SMALL = "mtu_too_small"  # the link cannot carry the standard's messages
+    TIMEOUT = "timeout"
+    LINK_LOST = "link_lost"  # the phone or card went away before the end
+    UNKNOWN_READER = "unknown_reader"  # the holder has no key for the reader that greets it
+    TURNED_AWAY = "turned_away"  # the reader ended before the holder had shown a credential
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """Somebody who holds the private key of `key` answered this very session.
+
+    Whether that key may enter is for the caller to decide, by the whole key. It is a lifelong
+    identifier of a person's phone or card, and stays out of the representation.
+    """
+
+    key: bytes = field(repr=False)  # 65 bytes, 04 | X | Y, on the curve
+    standard: Standard
+    transport: Transport
+    strength: Strength
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was proven. `detail` is one line for the log: our words, no secrets, no peer text."""
+
+    reason: Reason
+    detail: str = field(default="", compare=False)
+
+
+Outcome: TypeAlias = Proven | Refused

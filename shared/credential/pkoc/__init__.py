@@ -1,0 +1,1 @@
+"""PKOC (Public Key Open Credential): reader and holder, over BLE and NFC."""
