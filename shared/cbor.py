@@ -1,15 +1,17 @@
 """Strict CBOR (RFC 8949) to and from typed structs: one item, no trailing bytes, capped.
 
-Structs are `msgspec.Struct`s. Encoding is the deterministic form of RFC 8949 section 4.2, so that
-equal values have equal bytes. Decoding refuses indefinite lengths, repeated map keys, tags that
-mean anything, nesting beyond `MAX_DEPTH`, and whatever the struct's own types and bounds refuse.
-Unknown map members are ignored, so that a newer peer may say more.
+Structs are `msgspec.Struct`s. Encoding is deterministic, with map keys in the order of RFC 8949
+section 4.2.3 (shorter first), so that equal values have equal bytes. Decoding refuses indefinite
+lengths, repeated map keys, keys that are not strings, all tags, nesting beyond `MAX_DEPTH`, and
+whatever the struct's own types and bounds refuse. Unknown map members are ignored, so that a newer
+peer may say more.
 """
 
 from __future__ import annotations
 
 import io
-from typing import Any, TypeVar
+import re
+from typing import Any, Never, TypeVar
 
 import cbor2
 import msgspec
@@ -29,25 +31,58 @@ def encode(value: object) -> bytes:
     return cbor2.dumps(msgspec.to_builtins(value, builtin_types=(bytes,)), canonical=True)
 
 
-def decode(data: bytes, *, limit: int) -> Any:
-    """Return the one CBOR item that `data` is, as builtins. Raises `Malformed`."""
+class _Tagged(ValueError):
+    """The CBOR has a tag."""
+
+
+class _NoTags(dict[int, Never]):
+    """The decoder's table of tags: asked before its own, and before it reads what is tagged."""
+
+    def __missing__(self, tag: int) -> Never:
+        raise _Tagged
+
+
+_NO_TAGS = _NoTags()
+
+# An envelope is an array with a map of headers in it; nothing in those is a container.
+HEADER_DEPTH = 2
+
+
+def decode(data: bytes, *, limit: int, integer_keys: bool = False) -> Any:
+    """Return the one CBOR item that `data` is. Raises `Malformed`.
+
+    Out come builtins, `cbor2.undefined` and `cbor2.CBORSimpleValue`; no struct accepts the latter.
+    `integer_keys` is for COSE: other keys than strings, nested at most two deep. Somebody who may
+    use arrays as keys can make them all hash alike, which takes seconds at a few hundred KiB: pass
+    it only with a small `limit`, or for bytes that begin with an array.
+    """
     if len(data) > limit:
         raise Malformed(f"{len(data)} bytes of CBOR, at most {limit} are accepted")
     stream = io.BytesIO(data)
     decoder = cbor2.CBORDecoder(
         stream,
-        tag_hook=_refuse_tag,
-        max_depth=MAX_DEPTH,
+        semantic_decoders=_NO_TAGS,
+        max_depth=HEADER_DEPTH if integer_keys else MAX_DEPTH,
         allow_indefinite=False,
         allow_duplicate_keys=False,
+        strict_hashable_types=not integer_keys,
     )
     try:
         value = decoder.decode()
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise Malformed(f"not CBOR at byte {stream.tell()} of {len(data)}") from error
+        raise Malformed(_fault(error, len(data))) from None
     if stream.tell() != len(data):
         raise Malformed(f"{len(data) - stream.tell()} bytes follow the CBOR item")
     return value
+
+
+def _fault(error: Exception, size: int) -> str:
+    """Say what is wrong with CBOR of `size` bytes; the decoder's own words may quote it."""
+    if isinstance(error.__cause__, _Tagged):
+        return "the CBOR has a tag; none is used here"
+    if isinstance(error, cbor2.CBORDecodeEOF):
+        return f"the CBOR item is cut short after {size} bytes"
+    return f"{size} bytes that are not the CBOR spoken here"
 
 
 def decode_as(data: bytes, kind: type[T], *, limit: int) -> T:
@@ -60,8 +95,12 @@ def convert(value: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
-        raise Malformed(str(error)) from error
+        raise Malformed(_without_content(str(error))) from None
 
 
-def _refuse_tag(tag: cbor2.CBORTag, /, *_: object) -> object:
-    raise ValueError(f"tag {tag.tag} is not used here")
+def _without_content(said: str) -> str:
+    """Return what msgspec said, less the value that it quotes where no value was expected."""
+    if not said.startswith("Invalid"):
+        return said
+    place = re.search(r" - at (`[^`]*` in )?`[^`]*`$", said)
+    return "a value that is not among those it may have" + (place[0] if place else "")

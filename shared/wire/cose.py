@@ -24,6 +24,7 @@ from shared.credential.p256 import PrivateKey, PublicKey
 ALG, CRIT, KID = 1, 2, 4
 ES256, HMAC_256 = -7, 5
 _TAG_SIGN1, _TAG_MAC0 = b"\xd2", b"\xd1"
+_ARRAY_OF_4 = b"\x84"
 # Headers and signature take some 90 bytes beside the payload.
 FRAME = 256
 
@@ -89,7 +90,9 @@ def _hmac(key: bytes, data: bytes) -> bytes:
 
 def _open(data: bytes, tag: bytes, limit: int) -> tuple[bytes, dict[Any, Any], bytes, bytes]:
     """Return the four members. The outer tag may be missing (RFC 9052, section 2)."""
-    match cbor.decode(data.removeprefix(tag), limit=limit + FRAME):
+    body = data.removeprefix(tag)
+    array = body.startswith(_ARRAY_OF_4)
+    match cbor.decode(body, limit=limit + FRAME, integer_keys=True) if array else None:
         case [bytes(protected), dict(headers), bytes(payload), bytes(proof)]:
             return protected, headers, payload, proof
         case _:
@@ -97,7 +100,7 @@ def _open(data: bytes, tag: bytes, limit: int) -> tuple[bytes, dict[Any, Any], b
 
 
 def _expect(protected: bytes, algorithm: int) -> None:
-    headers = cbor.decode(protected, limit=FRAME) if protected else {}
+    headers = cbor.decode(protected, limit=FRAME, integer_keys=True) if protected else {}
     if not isinstance(headers, dict) or headers.get(ALG) != algorithm or CRIT in headers:
         raise Malformed(
             f"the protected header must name algorithm {algorithm} and nothing critical"
