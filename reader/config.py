@@ -1,0 +1,119 @@
+"""What an operator writes down for one reader: a TOML file, checked whole, into one frozen object.
+
+Every key can be overridden by an environment variable, `DOORWARD_READER_` and the key in capitals.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PREFIX = "DOORWARD_READER_"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The text names file, key and remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a reader is told; the rest it learns by enrolment and from its plan."""
+
+    data: Path  # keys, identity, plan cache, journal
+    ble: str = "none"
+    nfc: str = "none"
+    door: str = "none"
+    broker: str = ""  # empty: the broker that enrolment named
+    allow_normal_flow: bool = False  # PKOC over BLE without encryption
+    log_level: str = "info"
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read `path`. Raises `ConfigError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}). Write one; see --help"
+        ) from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    return parse(values, environ, source=str(path), base=path.parent)
+
+
+def parse(
+    values: Mapping[str, object], environ: Mapping[str, str], *, source: str, base: Path
+) -> Config:
+    """Return `values`, with the environment's overrides, as `Config`. Raises `ConfigError`."""
+    known = {field.name: field for field in fields(Config)}
+    for key in values:
+        if key not in known:
+            raise ConfigError(
+                f"{source}: '{key}' is not a setting. Remove it, or use one of: {', '.join(known)}"
+            )
+    merged: dict[str, object] = dict(values)
+    origin = {}
+    for key in known:
+        if (text := environ.get(PREFIX + key.upper())) is not None:
+            merged[key] = _from_environment(key, text)
+            origin[key] = PREFIX + key.upper()
+    for key, value in merged.items():
+        _check(key, value, origin.get(key, source))
+    if "data" not in merged:
+        raise ConfigError(f"{source}: 'data' is missing: the folder for keys, plan and journal")
+    return Config(**{**merged, "data": (base / str(merged["data"])).resolve()})  # type: ignore[arg-type]
+
+
+def _from_environment(key: str, text: str) -> object:
+    if key == "allow_normal_flow":
+        return {"true": True, "false": False}.get(text.lower(), text)
+    return text
+
+
+def _check(key: str, value: object, source: str) -> None:
+    if key == "allow_normal_flow":
+        if not isinstance(value, bool):
+            raise ConfigError(f"{source}: '{key}' must be true or false")
+        return
+    if not isinstance(value, str):
+        raise ConfigError(f"{source}: '{key}' must be text in quotes")
+    if key == "broker" and value:
+        broker(value, source)
+    if key == "log_level" and value not in ("debug", "info", "warning", "error"):
+        raise ConfigError(f"{source}: 'log_level' is debug, info, warning or error")
+    if key in ("ble", "nfc", "door") and not re.match(r"^(none|[a-z0-9]+:.*)\Z", value):
+        raise ConfigError(f"{source}: '{key}' names a driver and a device, as \"{_EXAMPLES[key]}\"")
+
+
+_EXAMPLES = {
+    "ble": "bumble:tcp-client:127.0.0.1:9000",
+    "nfc": "pn532:/dev/ttyUSB0",
+    "door": "sim:127.0.0.1:0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the MQTT broker listens."""
+
+    host: str
+    port: int
+
+
+def broker(url: str, source: str = "broker") -> Broker:
+    """Return the parts of `mqtt://host[:port]`. Raises `ConfigError`."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 1883
+    except ValueError as error:
+        raise ConfigError(f"{source}: '{url}' is no address: {error}") from error
+    if parts.scheme != "mqtt" or not parts.hostname:
+        raise ConfigError(f"{source}: a broker is written mqtt://host:1883, not '{url}'")
+    return Broker(parts.hostname, port)
