@@ -163,7 +163,7 @@ def _row(
 
 
 def _branch(data: bytes, limits: Limits, left: int, depth: int) -> tuple[tuple[Node, ...], int]:
-    if depth == 0:
+    if depth == 0 and data:
         raise Malformed("objects are nested too deep")
     objects = parse(data, Limits(limits.size, left, depth))
     left -= len(objects)
