@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -39,6 +40,16 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+def _live_index(name: str, *columns: str, unique: bool = False) -> Index:
+    """Return an index over the rows of a table that are not deleted."""
+    live = text("deleted_at IS NULL")
+    return Index(name, *columns, unique=unique, sqlite_where=live, postgresql_where=live)
+
+
+# Where a number names something in readers' plans or in records, it is never given out again.
+_NEVER_REUSED = {"sqlite_autoincrement": True}
 
 
 # --- Intent: what operators want -----------------------------------------------------------------
@@ -68,12 +79,15 @@ class SiteHoliday(Base):
 
 
 class Door(Base):
-    """A way in, with its settings and the modes an operator wants of it."""
+    """A way in, with its settings and the modes an operator wants of it.
+
+    A deleted door keeps its row, for the events that name it; another may then take its name.
+    """
 
     __tablename__ = "door"
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     site_id: Mapped[int] = mapped_column(ForeignKey("site.id"), index=True)
-    name: Mapped[str] = mapped_column(String(200), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
     methods: Mapped[list[str]] = mapped_column(JSON)
     release_seconds: Mapped[int] = mapped_column(Integer, default=5)
     release_extended_seconds: Mapped[int] = mapped_column(Integer, default=20)
@@ -86,6 +100,8 @@ class Door(Base):
     maintenance: Mapped[bool] = mapped_column(default=False)
     lock_until: Mapped[int | None] = mapped_column(Millis)
     unlock_until: Mapped[int | None] = mapped_column(Millis)
+    deleted_at: Mapped[int | None] = mapped_column(Millis)
+    __table_args__ = (_live_index("uq_door_name", "name", unique=True),)
 
 
 class Schedule(Base):
@@ -96,10 +112,15 @@ class Schedule(Base):
     name: Mapped[str] = mapped_column(String(200), unique=True)
     times: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     holidays: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    __table_args__ = _NEVER_REUSED
 
 
 class Person(Base):
-    """A cardholder. Nothing of this ever reaches a reader, except the number."""
+    """A cardholder. Nothing of this ever reaches a reader, except the number.
+
+    A deleted person keeps the row and the name, for the events that name them, and nothing else.
+    `search` is the case-folded text that the search looks through.
+    """
 
     __tablename__ = "person"
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -119,7 +140,11 @@ class Person(Base):
     created_at: Mapped[int] = mapped_column(Millis)
     updated_at: Mapped[int] = mapped_column(Millis)
     deleted_at: Mapped[int | None] = mapped_column(Millis)
-    __table_args__ = (Index("ix_person_name", "last_name", "first_name"),)
+    search: Mapped[str] = mapped_column(String(1200), default="")
+    __table_args__ = (
+        _live_index("ix_person_name", "last_name", "first_name"),
+        _live_index("ix_person_search", "search"),
+    )
 
 
 class Group(Base):
@@ -131,6 +156,7 @@ class Group(Base):
     notes: Mapped[str | None] = mapped_column(String(2000))
     created_at: Mapped[int] = mapped_column(Millis)
     updated_at: Mapped[int] = mapped_column(Millis)
+    __table_args__ = _NEVER_REUSED
 
 
 class GroupMember(Base):
@@ -151,6 +177,7 @@ class AccessPlan(Base):
     schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedule.id"))
     created_at: Mapped[int] = mapped_column(Millis)
     updated_at: Mapped[int] = mapped_column(Millis)
+    __table_args__ = _NEVER_REUSED
 
 
 class AccessPlanGroup(Base):
@@ -225,13 +252,16 @@ class Invitation(Base):
 
 
 class Reader(Base):
-    """A daemon at a door. It makes its own keys; `token_hash` lets it enrol once."""
+    """A daemon at a door. It makes its own keys; `token_hash` lets it enrol once.
+
+    `status` is pending, enrolled or revoked; a revoked reader has no door any more.
+    """
 
     __tablename__ = "reader"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    door_id: Mapped[int] = mapped_column(ForeignKey("door.id"), unique=True)
+    door_id: Mapped[int | None] = mapped_column(ForeignKey("door.id"), unique=True)
     name: Mapped[str] = mapped_column(String(200))
-    status: Mapped[str] = mapped_column(String(16), default="pending")  # enrolled, revoked
+    status: Mapped[str] = mapped_column(String(16), default="pending")
     token_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)
     token_expires_at: Mapped[int | None] = mapped_column(Millis)
     identity_key: Mapped[bytes | None] = mapped_column(LargeBinary(65))  # signs events, agrees MAC
@@ -262,15 +292,21 @@ class ReaderPlan(Base):
 
 
 class CompiledRow(Base):
-    """One row of one reader's plan, in the very bytes that travel (`shared.access.rows`)."""
+    """One row of one reader's plan, in the very bytes that travel (`shared.access.rows`).
+
+    The columns after `body` are filled for grants only.
+    """
 
     __tablename__ = "compiled_row"
     reader_id: Mapped[str] = mapped_column(ForeignKey("reader.id"), primary_key=True)
     row_key: Mapped[bytes] = mapped_column(LargeBinary(80), primary_key=True)
     body: Mapped[bytes] = mapped_column(LargeBinary)
     credential_id: Mapped[int | None] = mapped_column(BigInteger)
-    schedule_id: Mapped[int | None] = mapped_column(BigInteger)
-    __table_args__ = (Index("ix_compiled_row_credential", "credential_id", "reader_id"),)
+    plan_id: Mapped[int | None] = mapped_column(BigInteger)
+    __table_args__ = (
+        Index("ix_compiled_row_credential", "credential_id"),
+        Index("ix_compiled_row_plan", "plan_id", "reader_id"),
+    )
 
 
 class Outbox(Base):
@@ -286,7 +322,10 @@ class Outbox(Base):
 
 
 class Denial(Base):
-    """The latest word on one key in one reader's deny set; `cause` None: refused no longer."""
+    """The latest word on one key in one reader's deny set; `cause` None: refused no longer.
+
+    Every entry has a counter of its own, so that a long set can be told in parts.
+    """
 
     __tablename__ = "denial"
     reader_id: Mapped[str] = mapped_column(ForeignKey("reader.id"), primary_key=True)
@@ -294,7 +333,10 @@ class Denial(Base):
     counter: Mapped[int] = mapped_column(BigInteger)
     cause: Mapped[str | None] = mapped_column(String(16))
     created_at: Mapped[int] = mapped_column(Millis)
-    __table_args__ = (Index("ix_denial_counter", "reader_id", "counter"),)
+    __table_args__ = (
+        Index("ix_denial_counter", "reader_id", "counter", unique=True),
+        Index("ix_denial_key", "key"),
+    )
 
 
 # --- Following and recording ---------------------------------------------------------------------
@@ -308,6 +350,7 @@ class Change(Base):
     actor: Mapped[str] = mapped_column(String(200))
     action: Mapped[str] = mapped_column(String(64))
     subject: Mapped[str] = mapped_column(String(200))
+    detail: Mapped[str | None] = mapped_column(String(500))
     committed_at: Mapped[int] = mapped_column(Millis)
     processed_at: Mapped[int | None] = mapped_column(Millis)
 
