@@ -44,6 +44,10 @@ class Holiday(msgspec.Struct, frozen=True, array_like=True):
     last: DayNumber
     kind: Annotated[int, msgspec.Meta(ge=1, le=16)]
 
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise ValueError(f"a holiday from day {self.first} to day {self.last} never comes")
+
 
 def local_time(offsets: tuple[OffsetFrom, ...], until: int, now: int) -> LocalTime | None:
     """Return the wall clock at the UTC second `now`, or None outside the compiled range.

@@ -1,0 +1,149 @@
+"""Hypothesis strategies for everything a plan and a decision are made of.
+
+Numbers are drawn from small ranges around shared landmarks, so that bounds are hit and rows meet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from shared.access.calendar import Holiday, OffsetFrom
+from shared.access.decide import Attempt, DenyCause, Factor, Knowledge
+from shared.access.mode import Clock, Trust
+from shared.access.rows import ALL_FLAGS, Calendar, Door, Flag, Grant, Method, Modes, Row
+from shared.access.schedule import MAX_ID, HolidayRule, Interval, Schedule, Span
+
+NOW = 1_750_000_000  # Sunday, 2025-06-15 15:06:40 UTC
+TODAY = NOW // 86_400
+
+instants = st.integers(NOW - 3, NOW + 3) | st.integers(0, 2**40)
+ids = st.integers(1, 4) | st.integers(1, MAX_ID)
+keys = st.sampled_from([b"\x04" + bytes([n]) * 64 for n in range(3)]) | st.binary(
+    min_size=4, max_size=65
+)
+
+
+@st.composite
+def spans(draw: st.DrawFn) -> Span:
+    start = draw(st.integers(0, 1439) | st.sampled_from([0, 905, 906, 907, 1439]))
+    length = draw(st.integers(1, 1440) | st.sampled_from([1, 1439, 1440]))
+    return Span(start, start + length)
+
+
+holiday_kinds = st.integers(1, 3) | st.integers(1, 16)
+intervals = st.builds(Interval, st.integers(0, 6), spans())
+holiday_rules = st.builds(
+    HolidayRule, holiday_kinds, st.booleans(), st.lists(spans(), max_size=3).map(tuple)
+)
+schedules = st.builds(
+    Schedule,
+    id=ids,
+    weekly=st.lists(intervals, max_size=6).map(tuple),
+    holidays=st.lists(holiday_rules, max_size=3).map(tuple),
+)
+
+
+@st.composite
+def holidays(draw: st.DrawFn) -> Holiday:
+    first = draw(st.integers(TODAY - 2, TODAY + 2) | st.integers(0, 2**24 - 30))
+    return Holiday(first, first + draw(st.integers(0, 3)), draw(holiday_kinds))
+
+
+@st.composite
+def calendars(draw: st.DrawFn) -> Calendar:
+    starts = draw(st.lists(instants, min_size=1, max_size=4, unique=True))
+    shown = st.sampled_from([0, 3600, 7200, -10_800, 19_800, 45_900]) | st.integers(-64_800, 64_800)
+    return Calendar(
+        until=draw(instants | st.just(NOW + 10**8)),
+        offsets=tuple(OffsetFrom(since, draw(shown)) for since in sorted(starts)),
+        holidays=draw(st.lists(holidays(), max_size=3).map(tuple)),
+    )
+
+
+modes = st.builds(
+    Modes, st.booleans(), st.booleans(), st.none() | instants, st.none() | instants
+) | st.just(Modes())
+doors = st.builds(
+    Door,
+    id=ids,
+    methods=st.lists(st.sampled_from(Method), max_size=3, unique=True).map(tuple),
+    release=st.integers(1, 120),
+    release_extended=st.integers(1, 600),
+    held_after=st.integers(5, 3600),
+    lease=st.integers(3600, 30 * 86_400),
+    fail_safe=st.booleans(),
+    unlock_schedule=st.integers(0, 4),
+    first_person_in=st.booleans(),
+    modes=modes,
+)
+flags = st.sampled_from([0, *Flag]).map(int) | st.integers(0, ALL_FLAGS)
+grants = st.builds(
+    Grant,
+    key=keys,
+    plan=ids,
+    credential=ids,
+    person=ids,
+    schedule=st.sampled_from([0, 1, 2, 3, 99]) | st.integers(0, MAX_ID),
+    flags=flags,
+    not_before=st.none() | instants,
+    not_after=st.none() | instants,
+    uses=st.none() | st.integers(1, 2) | st.integers(1, 1_000_000),
+)
+rows: st.SearchStrategy[Row] = doors | calendars() | schedules | grants
+
+
+clocks = st.builds(Clock, instants, st.sampled_from([*Trust, Trust.TRUSTED, Trust.TRUSTED]))
+attempts = st.builds(
+    Attempt,
+    key=st.none() | keys,
+    method=st.sampled_from(Method),
+    proven=st.booleans() | st.just(True),
+    factor=st.sampled_from(Factor),
+    reserved=st.booleans(),
+)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[Attempt, Knowledge, Clock]:
+    """An attempt, what is known, and the time: arbitrary, with keys that often agree."""
+    attempt = draw(attempts)
+    shown = attempt.key if attempt.key and len(attempt.key) >= 4 else b"\x04key"
+    own = grants.map(lambda grant: replace(grant, key=shown))
+    held = draw(st.lists(own | own | grants, max_size=5, unique_by=lambda grant: grant.id))
+    numbered = draw(st.lists(schedules, max_size=3))
+    known = Knowledge(
+        door=draw(st.none() | doors | doors | doors),
+        calendar=draw(st.none() | calendars() | calendars() | calendars()),
+        schedules={schedule.id: schedule for schedule in numbered},
+        grants=tuple(held),
+        denied=draw(st.none() | st.none() | st.sampled_from(DenyCause)),
+        uses_spent={grant.id: draw(st.integers(0, 3)) for grant in held},
+        fault=draw(st.booleans()),
+        lease_live=draw(st.booleans()),
+    )
+    return attempt, known, draw(clocks)
+
+
+@st.composite
+def promising(draw: st.DrawFn) -> tuple[Attempt, Knowledge, Clock]:
+    """A situation in which little stands in the way, so that many are granted."""
+    attempt, known, clock = draw(situations())
+    key = attempt.key if attempt.key and len(attempt.key) >= 4 else b"\x04key"
+    harmless = st.sampled_from([0, Flag.OVERRIDE, Flag.RESPONDER, Flag.OWNED_USES, Flag.EXTENDED])
+    own = Grant(key, draw(ids), 1, 1, flags=int(draw(harmless)), uses=draw(st.none() | st.just(5)))
+    others = tuple(grant for grant in known.grants if grant.id != own.id)
+    door = known.door or Door(1, ())
+    quiet = Modes(lockdown=draw(st.booleans()) and own.has(Flag.OVERRIDE))
+    known = dataclasses.replace(
+        known,
+        door=replace(door, methods=(*door.methods, attempt.method)[:16], modes=quiet),
+        calendar=known.calendar or draw(calendars()),
+        grants=(*others, own),
+        denied=None,
+        fault=False,
+        lease_live=draw(st.just(True) | st.booleans()),
+    )
+    return dataclasses.replace(attempt, key=key, proven=True), known, clock
