@@ -96,25 +96,38 @@ def door_mode(
     door: Door, calendar: Calendar, unlock: Schedule | None, inputs: Inputs, clock: Clock
 ) -> DoorMode:
     """Return the mode that wins. `unlock` is the door's unlock schedule, if it has one."""
+    standing = _standing(door, calendar, unlock, inputs, clock)
+    return DoorMode.PULSE if inputs.pulse and _pierced(standing, door, inputs) else standing
+
+
+def _standing(
+    door: Door, calendar: Calendar, unlock: Schedule | None, inputs: Inputs, clock: Clock
+) -> DoorMode:
+    """Return the mode that wins while no pulse runs."""
     modes = door.modes
-    scheduled = unlock is not None and unlock_due(door, calendar, unlock, inputs, clock)
     holds = {
         DoorMode.FIRE: inputs.fire,
         DoorMode.EXIT: inputs.exit,
         DoorMode.FAULT: inputs.fault,
-        DoorMode.LOCKDOWN: modes.lockdown and not (inputs.pulse and inputs.pulse_overrides),
+        DoorMode.LOCKDOWN: modes.lockdown,
         DoorMode.MAINTENANCE: modes.maintenance,
         # Without trusted time nobody can say that the wish to keep it locked has run out.
         DoorMode.LOCKED_UNTIL: modes.lock_until is not None
-        and not (clock.trusted and clock.now >= modes.lock_until)
-        and not inputs.pulse,
+        and not (clock.trusted and clock.now >= modes.lock_until),
         DoorMode.UNLOCKED_UNTIL: modes.unlock_until is not None
         and clock.trusted
         and clock.now < modes.unlock_until,
-        DoorMode.SCHEDULED: scheduled,
-        DoorMode.PULSE: inputs.pulse,
+        DoorMode.SCHEDULED: unlock is not None
+        and unlock_due(door, calendar, unlock, inputs, clock),
     }
     return next((mode for mode, held in holds.items() if held), DoorMode.SECURE)
+
+
+def _pierced(standing: DoorMode, door: Door, inputs: Inputs) -> bool:
+    """Return whether a pulse shows through `standing`; what that shadows stays in its shadow."""
+    if standing is DoorMode.LOCKDOWN:
+        return inputs.pulse_overrides and not door.modes.maintenance
+    return standing in (DoorMode.LOCKED_UNTIL, DoorMode.SECURE)
 
 
 def unlock_due(
