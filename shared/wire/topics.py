@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 ROOT = "doorward"
 SHARDS = 64
-READER_ID = r"^[a-z0-9]{4,32}$"
+# \Z, because $ would let a newline follow. msgspec searches for it, hence the ^.
+READER_ID = r"^[a-z0-9]{4,32}\Z"
 
 
 class Leaf(enum.Enum):
@@ -45,7 +46,9 @@ def shard(reader: str) -> int:
 
 
 def topic(reader: str, leaf: Leaf) -> str:
-    """Return the topic of `leaf` for `reader`."""
+    """Return the topic of `leaf` for `reader`. `ValueError` if that is no id: it may be a wildcard."""
+    if not re.match(READER_ID, reader):
+        raise ValueError(f"{reader!a:.40} is no reader id: 4 to 32 of a-z and 0-9")
     return f"{ROOT}/{shard(reader):02d}/{reader}/{leaf.value}"
 
 
