@@ -72,7 +72,7 @@ class _State(NamedTuple):
     epoch: int
     version: int
     digest: bytes
-    count: int
+    rows: int
     deny_epoch: int
     deny_counter: int
 
@@ -101,7 +101,7 @@ class PlanCache:
         state = self._state()
         if not state.version:
             return None
-        return PlanState(state.epoch, state.version, state.digest, state.count)
+        return PlanState(state.epoch, state.version, state.digest, state.rows)
 
     @property
     def deny_counter(self) -> int:

@@ -29,7 +29,6 @@ class Config:
     nfc: str = "none"
     door: str = "none"
     broker: str = ""  # empty: the broker that enrolment named
-    allow_normal_flow: bool = False  # PKOC over BLE without encryption
     log_level: str = "info"
 
 
@@ -62,7 +61,7 @@ def parse(
     origin = {}
     for key in known:
         if (text := environ.get(PREFIX + key.upper())) is not None:
-            merged[key] = _from_environment(key, text)
+            merged[key] = text
             origin[key] = PREFIX + key.upper()
     for key, value in merged.items():
         _check(key, value, origin.get(key, source))
@@ -71,17 +70,7 @@ def parse(
     return Config(**{**merged, "data": (base / str(merged["data"])).resolve()})  # type: ignore[arg-type]
 
 
-def _from_environment(key: str, text: str) -> object:
-    if key == "allow_normal_flow":
-        return {"true": True, "false": False}.get(text.lower(), text)
-    return text
-
-
 def _check(key: str, value: object, source: str) -> None:
-    if key == "allow_normal_flow":
-        if not isinstance(value, bool):
-            raise ConfigError(f"{source}: '{key}' must be true or false")
-        return
     if not isinstance(value, str):
         raise ConfigError(f"{source}: '{key}' must be text in quotes")
     if key == "broker" and value:

@@ -1,0 +1,257 @@
+"""The door: when the strike is released, when it locks again, and what is an alarm.
+
+A sans-IO state machine. Things happen (`grant`, `sense`, time passes); `settle` then says what to
+do: release or secure the strike, what to show, what to report. Times are seconds of the monotonic
+clock. The strike is secure unless one of the modes of `shared.access.mode` releases it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from hw.ports import Sensor, SensorChange, Signal
+from shared.access.mode import Clock, DoorMode, Inputs, Trust, door_mode, unlock_due
+from shared.access.rows import Calendar, Door
+from shared.access.schedule import Schedule
+from shared.wire.events import EventKind
+
+# Long enough to be seen and heard, short enough not to stop the next person.
+REFUSAL_SHOWN = 2.0
+# Schedules and until-modes are judged by the minute; looking twice as often misses none.
+GLANCE = 30.0
+# A door without a plan still lets people out.
+EXIT_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the plan and the clock say at this moment; None where there is no plan."""
+
+    door: Door | None = None
+    calendar: Calendar | None = None
+    unlock: Schedule | None = None
+    clock: Clock = field(default_factory=lambda: Clock(0, Trust.UNKNOWN))
+    lease_live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """On whose account a release is running; opaque numbers, for the events that follow."""
+
+    credential: int | None = None
+    person: int | None = None
+    operator: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetStrike:
+    """Release or secure the strike."""
+
+    released: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Show this at the door, until something else is shown."""
+
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Write this into the journal."""
+
+    kind: EventKind
+    who: Who = field(default_factory=Who)
+
+
+Effect: TypeAlias = SetStrike | Show | Report
+
+
+@dataclass(frozen=True, slots=True)
+class _Pulse:
+    until: float
+    who: Who
+    overrides: bool
+    entered: bool = False
+
+
+class DoorMachine:
+    """One door. Call `settle` after everything that happens, and when `deadline` is past."""
+
+    def __init__(self) -> None:
+        """Start locked, closed and quiet."""
+        self.mode = DoorMode.SECURE
+        self.open = False
+        self._view = View()
+        self._pulse: _Pulse | None = None
+        self._exit_until = -math.inf
+        self._active: set[Sensor] = set()
+        self._open_since = 0.0
+        self._alarm: Signal | None = None
+        self._came_in = False
+        self._refusal: tuple[Signal, float] | None = None
+        self._released: bool | None = None
+        self._shown: Signal | None = None
+        self._reports: list[Report] = []
+        self._glance = 0.0
+
+    @property
+    def released(self) -> bool:
+        """Whether the strike is released."""
+        return bool(self._released)
+
+    def grant(self, seconds: float, who: Who, now: float, *, overrides: bool = False) -> None:
+        """Release for `seconds`: a credential was granted, or an operator opens remotely."""
+        self._pulse = _Pulse(now + seconds, who, overrides)
+        self._refusal = None
+        self._came_in = self._came_in or who.person is not None
+
+    def refuse(self, signal: Signal, now: float) -> None:
+        """Show a refusal for a moment."""
+        self._refusal = (signal, now + REFUSAL_SHOWN)
+
+    def busy(self, now: float, seconds: float) -> None:
+        """Show that a credential is being read, for at most `seconds`."""
+        self._refusal = (Signal.BUSY, now + seconds)
+
+    def sense(self, change: SensorChange, now: float) -> None:
+        """Take an edge of an input."""
+        if change.active:
+            self._active.add(change.sensor)
+        else:
+            self._active.discard(change.sensor)
+        match change.sensor:
+            case Sensor.CONTACT if change.active:
+                self._opened(now)
+            case Sensor.CONTACT:
+                self._closed()
+            case Sensor.REX if change.active:
+                self._exit_until = now + self._release_seconds()
+                self._reports.append(Report(EventKind.EXIT))
+            case Sensor.TAMPER if change.active:
+                self._reports.append(Report(EventKind.TAMPER))
+            case Sensor.FIRE if change.active:
+                self._reports.append(Report(EventKind.FIRE))
+            case _:
+                pass
+
+    def settle(self, view: View, now: float) -> list[Effect]:
+        """Return what is to be done now that `view` is what the plan and clock say."""
+        self._view = view
+        self._came_in = self._came_in and _unlock_hours(view)
+        self._expire(now)
+        self.mode = self._judge(now)
+        released = self.mode.released
+        if self.mode is DoorMode.FAULT and view.door is not None:
+            released = view.door.fail_safe
+        effects: list[Effect] = []
+        if released != self._released:
+            self._released = released
+            effects.append(SetStrike(released))
+        if (signal := self._signal()) != self._shown:
+            self._shown = signal
+            effects.append(Show(signal))
+        effects.extend(self._reports)
+        self._reports.clear()
+        self._glance = now + GLANCE
+        return effects
+
+    @property
+    def deadline(self) -> float:
+        """When `settle` is due, if nothing happens before."""
+        times = [self._glance]
+        if self._pulse is not None:
+            times.append(self._pulse.until)
+        if self._refusal is not None:
+            times.append(self._refusal[1])
+        if self._exit_until > -math.inf:
+            times.append(self._exit_until)
+        if self.open and self._alarm is None:
+            times.append(self._held_at())
+        return min(times)
+
+    def _expire(self, now: float) -> None:
+        if self._pulse is not None and now >= self._pulse.until:
+            if not self._pulse.entered and not self.open:
+                self._reports.append(Report(EventKind.NOT_ENTERED, self._pulse.who))
+            self._pulse = None
+        if now >= self._exit_until:
+            pressed = Sensor.REX in self._active
+            self._exit_until = now + self._release_seconds() if pressed else -math.inf
+        if self._refusal is not None and now >= self._refusal[1]:
+            self._refusal = None
+        if self.open and self._alarm is None and now >= self._held_at():
+            if self._standing_open():
+                self._open_since = now
+            else:
+                self._alarm = Signal.HELD_OPEN
+                self._reports.append(Report(EventKind.HELD))
+
+    def _opened(self, now: float) -> None:
+        self.open = True
+        self._open_since = now
+        if self._pulse is not None and now < self._pulse.until:
+            self._pulse = replace(self._pulse, entered=True)
+            self._reports.append(Report(EventKind.ENTERED, self._pulse.who))
+        elif not (self._released or now < self._exit_until):
+            self._alarm = Signal.FORCED_OPEN
+            self._reports.append(Report(EventKind.FORCED))
+
+    def _closed(self) -> None:
+        self.open = False
+        if self._alarm is not None:
+            self._alarm = None
+            self._reports.append(Report(EventKind.CLOSED))
+        if self._pulse is not None and self._pulse.entered:
+            self._pulse = None  # relock as soon as the door is shut behind whoever came in
+        if Sensor.REX not in self._active:
+            self._exit_until = -math.inf
+
+    def _judge(self, now: float) -> DoorMode:
+        view = self._view
+        inputs = Inputs(
+            fire=Sensor.FIRE in self._active,
+            exit=now < self._exit_until,
+            pulse=self._pulse is not None,
+            pulse_overrides=self._pulse is not None and self._pulse.overrides,
+            someone_came_in=self._came_in,
+            lease_live=view.lease_live,
+        )
+        if view.door is not None and view.calendar is not None:
+            return door_mode(view.door, view.calendar, view.unlock, inputs, view.clock)
+        if inputs.fire or inputs.exit:
+            return DoorMode.FIRE if inputs.fire else DoorMode.EXIT
+        return DoorMode.SECURE
+
+    def _signal(self) -> Signal:
+        if self._alarm is not None:
+            return self._alarm
+        if self._pulse is not None and self._released:
+            return Signal.GRANTED
+        if self._refusal is not None:
+            return self._refusal[0]
+        if self.mode is DoorMode.LOCKDOWN:
+            return Signal.LOCKDOWN
+        return Signal.UNLOCKED if self._released else Signal.IDLE
+
+    def _standing_open(self) -> bool:
+        """Whether the door may stand open for as long as people like."""
+        return self.mode in (DoorMode.FIRE, DoorMode.UNLOCKED_UNTIL, DoorMode.SCHEDULED)
+
+    def _held_at(self) -> float:
+        held = self._view.door.held_after if self._view.door is not None else 30
+        return self._open_since + held
+
+    def _release_seconds(self) -> int:
+        return self._view.door.release if self._view.door is not None else EXIT_SECONDS
+
+
+def _unlock_hours(view: View) -> bool:
+    """Whether the unlock schedule is open, whoever has come in."""
+    if view.door is None or view.calendar is None or view.unlock is None:
+        return False
+    inputs = Inputs(someone_came_in=True, lease_live=view.lease_live)
+    return unlock_due(view.door, view.calendar, view.unlock, inputs, view.clock)

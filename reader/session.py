@@ -1,0 +1,215 @@
+"""One connection to the broker: listening, asking, sending the journal, telling the state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from reader.bus import Connection, Publication
+from reader.door import Who
+from reader.doorkeeper import Doorkeeper
+from reader.identity import Enrolment, Keys
+from reader.memory import Memory
+from reader.refusals import Refusals
+from reader.sync import ANSWER_WITHIN, Outgoing, Sync
+from shared.access.rows import Door
+from shared.wire.envelope import PairwiseKey, seal_signed
+from shared.wire.events import EventKind
+from shared.wire.messages import MAX_BATCH, EventBatch, Pulse, State
+from shared.wire.topics import DOWN, Leaf, parse, topic
+
+logger = logging.getLogger(__name__)
+
+# Enough to keep the line busy while the controller commits, little enough to send again.
+MAX_UNCONFIRMED = 4 * MAX_BATCH
+# A batch of the longest entries must stay below what a message may be.
+BATCH_BYTES = 200_000
+# Somebody else's word in our place is put right, but not in a race.
+REPAIR_PAUSE = 1.0
+
+
+class Session:
+    """From connect to disconnect. Make a new one for every connection."""
+
+    def __init__(
+        self,
+        enrolment: Enrolment,
+        keys: Keys,
+        memory: Memory,
+        doorkeeper: Doorkeeper,
+        refusals: Refusals,
+        *,
+        software: str,
+    ) -> None:
+        """Prepare everything that does not need the connection yet."""
+        self._reader = enrolment.reader
+        self._signing = keys.identity
+        self._pairwise = PairwiseKey(keys.identity, enrolment.controller_key, enrolment.reader)
+        self._memory = memory
+        self._door = doorkeeper
+        self._refusals = refusals
+        self._connection: Connection | None = None
+        self._grown = asyncio.Event()
+        self._asked = asyncio.Event()
+        self._live_from = memory.journal.next_seq
+        self._told = b""
+        self._sync = Sync(
+            enrolment,
+            keys,
+            memory,
+            say=self._say,
+            pulse=self._pulse,
+            refused=self._refused,
+            changed=doorkeeper.settle,
+            software=software,
+        )
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What to subscribe to: everything for this reader, and its own retained state."""
+        return tuple(topic(self._reader, leaf) for leaf in (*DOWN, Leaf.STATE))
+
+    @property
+    def will(self) -> Publication:
+        """What the broker says when this reader is gone without a word."""
+        gone = State(reader=self._reader, session=self._sync.session, online=False)
+        return self._sealed(Outgoing(Leaf.STATE, gone))
+
+    def recorded(self) -> None:
+        """The journal has grown."""
+        self._grown.set()
+
+    async def run(self, connection: Connection) -> None:
+        """Serve `connection` until it is lost. Raises `BusLost` (in a group)."""
+        self._connection = connection
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen(connection))
+            tasks.create_task(self._ask())
+            tasks.create_task(self._send_journal())
+            tasks.create_task(self._tell_state())
+
+    async def _listen(self, connection: Connection) -> None:
+        async for message in connection.messages():
+            place = parse(message.topic)
+            if place is None or place.reader != self._reader:
+                continue
+            if place.leaf is Leaf.STATE:
+                await self._check_state(message.payload)
+                continue
+            before = self._sync.stored_upto
+            await self._sync.take(place, message.payload)
+            if self._sync.stored_upto != before:
+                self._grown.set()
+            self._asked.set()
+
+    async def _ask(self) -> None:
+        """Say hello whenever it is due."""
+        while True:
+            self._asked.clear()
+            await self._sync.tick()
+            wait = max(0.0, self._sync.deadline - self._memory.time.uptime())
+            try:
+                async with asyncio.timeout(wait):
+                    await self._asked.wait()
+            except TimeoutError:
+                pass
+
+    async def _send_journal(self) -> None:
+        """Send what is not confirmed, in order; again from there when no receipt comes."""
+        journal = self._memory.journal
+        sent = journal.kept_from - 1
+        while True:
+            self._grown.clear()
+            confirmed = max(self._sync.stored_upto, journal.kept_from - 1)
+            sent = max(sent, confirmed)
+            if sent - confirmed < MAX_UNCONFIRMED:
+                upto = await self._send_batch(sent + 1)
+                if upto is not None:
+                    sent = upto
+                    continue
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN if sent > confirmed else None):
+                    await self._grown.wait()
+            except TimeoutError:
+                sent = max(self._sync.stored_upto, journal.kept_from - 1)
+
+    async def _send_batch(self, first: int) -> int | None:
+        """Send the entries from number `first` on; return the last number, None if there is none."""
+        batch = self._memory.journal.batch(first)
+        if batch is None:
+            return None
+        entries, size = [], 0
+        for entry in batch.entries:
+            size += len(entry) + 4
+            if size > BATCH_BYTES:
+                break
+            entries.append(entry)
+        message = EventBatch(
+            reader=self._reader,
+            journal=self._memory.journal.id,
+            first=batch.first,
+            previous=batch.previous,
+            live_from=self._live_from,
+            entries=tuple(entries),
+        )
+        await self._say(Outgoing(Leaf.EVENT, message))
+        return batch.first + len(entries) - 1
+
+    async def _tell_state(self) -> None:
+        """Publish the retained state now and whenever mode or contact change."""
+        while True:
+            self._door.changed.clear()
+            publication = self._sealed(Outgoing(Leaf.STATE, self._state()))
+            self._told = publication.payload
+            await self._publish(publication)
+            await self._door.changed.wait()
+
+    async def _check_state(self, payload: bytes) -> None:
+        """Put the retained state right, if somebody (an old session's will) overwrote it."""
+        if payload != self._told and self._told:
+            await asyncio.sleep(REPAIR_PAUSE)
+            self._door.changed.set()
+
+    def _state(self) -> State:
+        return State(
+            reader=self._reader,
+            session=self._sync.session,
+            online=True,
+            mode=self._door.mode.name.lower(),
+            contact="open" if self._door.open else "closed",
+            health=self._memory.cache.health.value,
+        )
+
+    async def _pulse(self, pulse: Pulse) -> None:
+        """Open for an operator, if the door's mode lets it, and say what came of it."""
+        door = self._memory.cache.settings().door if self._memory.ready else None
+        who = Who(operator=pulse.operator)
+        released = self._door.grant(_seconds(door), who, overrides=pulse.override)
+        detail = "released" if released else f"not released: {self._door.mode.name.lower()}"
+        event = self._door.event(EventKind.REMOTE, who, command=pulse.id, detail=detail)
+        await self._door.record([event])
+
+    async def _refused(self, what: str) -> None:
+        logger.warning("refused: %s", what)
+        if self._refusals.worth_recording(self._memory.time.uptime()):
+            event = self._door.event(EventKind.MESSAGE_REFUSED, detail=what[:200])
+            await self._door.record([event])
+
+    async def _say(self, outgoing: Outgoing) -> None:
+        await self._publish(self._sealed(outgoing))
+
+    async def _publish(self, publication: Publication) -> None:
+        if self._connection is not None:
+            await self._connection.publish(publication)
+
+    def _sealed(self, outgoing: Outgoing) -> Publication:
+        leaf = outgoing.leaf
+        if leaf is Leaf.EVENT:
+            payload = seal_signed(outgoing.message, self._signing, leaf)
+        else:
+            payload = self._pairwise.seal(outgoing.message, leaf)
+        return Publication(topic(self._reader, leaf), payload, retain=leaf is Leaf.STATE)
+
+
+def _seconds(door: Door | None) -> int:
+    return door.release if door is not None else 5

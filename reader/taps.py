@@ -1,0 +1,293 @@
+"""One tap, from challenge to strike: session, decision, release, journal, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from hw.ports import (
+    HardwareFault,
+    Link,
+    LinkClosed,
+    LinkListener,
+    Signal,
+    Tag,
+    TagListener,
+    TagLost,
+)
+from reader.database import Damaged
+from reader.door import Who
+from reader.doorkeeper import Doorkeeper
+from reader.identity import Enrolment, Keys, new_private_key
+from reader.memory import Memory
+from shared.access.decide import Attempt, Denied, Granted, Reason, Shown, decide, shown
+from shared.access.rows import Flag, Method
+from shared.credential import outcome as credential
+from shared.credential.outcome import Outcome, Proven, Refused, Strength, Transport
+from shared.credential.p256 import OwnKeys
+from shared.credential.pkoc import ble_reader, nfc_reader
+from shared.credential.pkoc.identity import ReaderIdentity
+from shared.credential.session import Finished, Send
+from shared.wire.events import Event, EventKind
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+# Phones need a moment to read the result before the link goes.
+LINGER = 0.3
+# A phone that only looks around must not keep others out: so many links at once, no more.
+MAX_LINKS = 8
+RETRY_FIRST, RETRY_MAX = 0.5, 30.0
+# Not attempts at this door: a passer-by that connects or is scanned, and says nothing.
+_SILENT = {
+    credential.Reason.LINK_LOST,
+    credential.Reason.TIMEOUT,
+    credential.Reason.NOT_THIS_STANDARD,
+    credential.Reason.MTU_TOO_SMALL,
+}
+_SHOWN = {
+    Shown.NOT_HERE: Signal.NOT_HERE,
+    Shown.NOT_NOW: Signal.NOT_NOW,
+    Shown.TROUBLE: Signal.TROUBLE,
+}
+
+
+class Taps:
+    """Serves every phone and card that comes to this door."""
+
+    def __init__(
+        self, enrolment: Enrolment, keys: Keys, memory: Memory, doorkeeper: Doorkeeper
+    ) -> None:
+        """Prepare; see `serve_links` and `serve_tags`."""
+        self._identity = ReaderIdentity(enrolment.site, enrolment.location, keys.pkoc)
+        own = [keys.pkoc.public, keys.identity.public]
+        self._own_keys = OwnKeys([*own, enrolment.plan_key, enrolment.controller_key])
+        self._memory = memory
+        self._door = doorkeeper
+        self._counting = asyncio.Lock()
+
+    async def serve_links(self, listener: LinkListener) -> None:
+        """Serve phones over BLE, several at a time, until cancelled."""
+        slots = asyncio.Semaphore(MAX_LINKS)
+        async with asyncio.TaskGroup() as tasks:
+            async with _closing(listener):
+                while True:
+                    await slots.acquire()
+                    link = await self._accept("BLE", listener.accept)
+                    task = tasks.create_task(self._serve_link(link))
+                    task.add_done_callback(lambda _: slots.release())
+
+    async def serve_tags(self, listener: TagListener) -> None:
+        """Serve cards and phones over NFC, one after the other, until cancelled."""
+        async with _closing(listener):
+            while True:
+                tag = await self._accept("NFC", listener.accept)
+                try:
+                    await self._serve_tag(tag)
+                finally:
+                    await tag.release()
+
+    async def _accept(self, what: str, accept: Callable[[], Awaitable[T]]) -> T:
+        """Wait for the next one, through failures of the device."""
+        wait = RETRY_FIRST
+        while True:
+            try:
+                found = await accept()
+            except HardwareFault as error:
+                logger.warning("%s: %s; trying again in %.1f s", what, error, wait)
+                if wait == RETRY_FIRST:
+                    await self._note_device(f"{what}: {error}")
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_MAX)
+            else:
+                if wait > RETRY_FIRST:
+                    await self._note_device(f"{what}: works again")
+                return found
+
+    async def _note_device(self, detail: str) -> None:
+        await self._door.record([self._door.event(EventKind.DEVICE, detail=detail[:200])])
+
+    async def _serve_link(self, link: Link) -> None:
+        try:
+            session = ble_reader.ReaderSession(
+                self._identity,
+                new_private_key(),
+                own_keys=self._own_keys,
+                now=_now(),
+                policy=ble_reader.Policy(allow_normal=self._permits(Method.PKOC_BLE)),
+            )
+            outcome = await self._converse(link, session)
+            granted = await self._judge(outcome)
+            await link.send(session.result(granted=granted))
+            await asyncio.sleep(LINGER)
+        except LinkClosed:
+            logger.debug("BLE: the phone went away")
+        finally:
+            await link.close()
+
+    async def _converse(self, link: Link, session: ble_reader.ReaderSession) -> Outcome:
+        hello = session.hello(link.mtu)
+        if isinstance(hello, Finished):
+            return hello.outcome
+        for message in hello:
+            await link.send(message)
+        while True:
+            try:
+                async with asyncio.timeout_at(session.deadline):
+                    data = await link.receive()
+            except TimeoutError:
+                step: ble_reader.Step = session.expire(_now())
+            except LinkClosed:
+                step = session.lost()
+            else:
+                step = session.receive(data, _now())
+            match step:
+                case Finished(outcome):
+                    return outcome
+                case Send(message):
+                    self._door.busy(ble_reader.IDLE_SECONDS)
+                    await link.send(message)
+                case None:
+                    pass
+
+    async def _serve_tag(self, tag: Tag) -> None:
+        session = nfc_reader.ReaderSession(
+            self._identity, secrets.token_bytes(16), own_keys=self._own_keys, now=_now()
+        )
+        await self._judge(await self._interrogate(tag, session))
+
+    async def _interrogate(self, tag: Tag, session: nfc_reader.ReaderSession) -> Outcome:
+        command = session.start()
+        while True:
+            try:
+                async with asyncio.timeout_at(session.deadline):
+                    response = await tag.transceive(command)
+            except TimeoutError:
+                step: nfc_reader.Step = session.expire(_now())
+            except TagLost:
+                step = session.lost()
+            else:
+                step = session.receive(response, _now())
+            match step:
+                case Finished(outcome):
+                    return outcome
+                case Send(command):
+                    pass
+                case None:
+                    return Refused(credential.Reason.TIMEOUT)
+
+    async def _judge(self, outcome: Outcome) -> bool:
+        """Decide on `outcome`, move the door, write it down. Return whether it was granted."""
+        match outcome:
+            case Refused(reason, detail):
+                await self._refuse_proof(reason, detail)
+                return False
+            case Proven() as proven:
+                attempt = Attempt(proven.key, _method(proven), proven=True)
+                return await self._judge_attempt(attempt, proven.key)
+
+    async def _judge_attempt(self, attempt: Attempt, key: bytes) -> bool:
+        match self._decide(attempt):
+            case Granted(counts=True):
+                verdict = await self._spend(attempt)
+            case verdict:
+                pass
+        match verdict:
+            case Granted():
+                if not verdict.counts:
+                    self._release(verdict)
+                    await self._door.record([self._granted(verdict, attempt.method)])
+                return True
+            case Denied():
+                self._door.refuse(_SHOWN[shown(verdict.reason)])
+                await self._door.record([self._denied(verdict, attempt.method, key)])
+                return False
+
+    async def _spend(self, attempt: Attempt) -> Granted | Denied:
+        """Count one use, durably, and only then release; one at a time, so none counts twice."""
+        async with self._counting:
+            verdict = self._decide(attempt)
+            if isinstance(verdict, Denied):
+                return verdict
+            event = self._granted(verdict, attempt.method)
+            try:
+                await self._door.record([event], spend=verdict.grant.id)
+            except Damaged as error:
+                logger.error("journal: %s", error)  # noqa: TRY400 - the cause is in the text
+                return verdict.without_journal()
+            self._release(verdict)
+            return verdict
+
+    def _decide(self, attempt: Attempt) -> Granted | Denied:
+        return decide(attempt, self._memory.know(attempt.key), self._memory.clock.read())
+
+    def _release(self, granted: Granted) -> None:
+        grant = granted.grant
+        who = Who(credential=grant.credential, person=grant.person)
+        self._door.grant(granted.seconds, who, overrides=grant.has(Flag.OVERRIDE))
+
+    def _granted(self, granted: Granted, method: Method) -> Event:
+        grant = granted.grant
+        who = Who(credential=grant.credential, person=grant.person)
+        return self._door.event(
+            EventKind.ACCESS, who, reason=Reason.GRANTED, method=method, plan=grant.plan
+        )
+
+    def _denied(self, denied: Denied, method: Method, key: bytes) -> Event:
+        grant = denied.grant
+        who = Who(credential=grant.credential, person=grant.person) if grant else Who()
+        return self._door.event(
+            EventKind.ACCESS,
+            who,
+            reason=denied.reason,
+            reasons=denied.reasons,
+            method=method,
+            plan=grant.plan if grant else None,
+            key_hash=None if grant else hashlib.sha256(key).digest(),
+        )
+
+    async def _refuse_proof(self, reason: credential.Reason, detail: str) -> None:
+        if reason in _SILENT:
+            logger.debug("no attempt: %s", reason.value)
+            self._door.settle()
+            return
+        self._door.refuse(Signal.NOT_HERE)
+        text = f"{reason.value}: {detail}"[:200]
+        event = self._door.event(
+            EventKind.ACCESS, reason=Reason.BAD_PROOF, reasons=(Reason.BAD_PROOF,), detail=text
+        )
+        await self._door.record([event])
+
+    def _permits(self, method: Method) -> bool:
+        try:
+            door = self._memory.cache.settings().door
+        except Damaged:
+            return False
+        return door is not None and method in door.methods
+
+
+def _method(proven: Proven) -> Method:
+    match proven.transport:
+        case Transport.NFC:
+            return Method.PKOC_NFC
+        case Transport.BLE:
+            mutual = proven.strength is Strength.MUTUAL
+            return Method.PKOC_BLE_ECDHE if mutual else Method.PKOC_BLE
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def _closing(listener: LinkListener | TagListener) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await listener.close()
