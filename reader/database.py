@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Damaged(Exception):
-    """The file is no database any more, or not one of ours. The text names it."""
+    """The file cannot be read or written as a database. The text names it and says why."""
 
 
 class TooNew(Exception):

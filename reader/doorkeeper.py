@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from hw.ports import DoorHardware, HardwareFault, SensorChange, Signal
 from reader.database import Damaged
@@ -20,15 +20,12 @@ SENSOR_RETRY = 5.0
 
 
 class Doorkeeper:
-    """Owns strike, lamps and sensors. `recorded` is called after events became durable."""
+    """Owns strike, lamps and sensors."""
 
-    def __init__(
-        self, hardware: DoorHardware, memory: Memory, recorded: Callable[[], None]
-    ) -> None:
+    def __init__(self, hardware: DoorHardware, memory: Memory) -> None:
         """Take over the hardware; nothing moves before `run`."""
         self._hardware = hardware
         self._memory = memory
-        self._recorded = recorded
         self._machine = DoorMachine()
         self._wake = asyncio.Event()
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
@@ -86,9 +83,18 @@ class Doorkeeper:
             self._hardware.strike.secure()
 
     async def record(self, events: Sequence[Event], *, spend: bytes | None = None) -> None:
-        """Write events into the journal, durably."""
-        await self._memory.journal.append(events, spend=spend)
-        self._recorded()
+        """Write events into the journal, durably.
+
+        A use to `spend` that cannot be written raises `Damaged`: then nobody may enter on it.
+        """
+        try:
+            await self._memory.journal.append(events, spend=spend)
+        except Damaged as error:
+            if spend is not None:
+                raise
+            # The door goes on: who is let in must not depend on a full card.
+            logger.error("journal: %s; %d events are lost", error, len(events))  # noqa: TRY400
+            self.refuse(Signal.TROUBLE)
 
     def event(self, kind: EventKind, who: Who | None = None, **more: object) -> Event:
         """Return an event that happens now, by this reader's clock."""

@@ -7,6 +7,7 @@ must survive anything: uses that were spent, clock floor, lease, and the highest
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sqlite3
 from collections.abc import Sequence
@@ -49,6 +50,7 @@ class Journal:
     def __init__(self, database: Database) -> None:
         """Take an open database; see `open_journal`."""
         self._database = database
+        self.grown = asyncio.Event()  # set by every append; whoever waits for it clears it
         (self.id,) = database.reader.execute("SELECT journal FROM head").fetchone()
 
     async def append(self, events: Sequence[Event], *, spend: bytes | None = None) -> int:
@@ -56,7 +58,9 @@ class Journal:
 
         With `spend`, one use of that grant is counted in the same transaction.
         """
-        return await self._database.write(lambda db: _append(db, events, spend))
+        first = await self._database.write(lambda db: _append(db, events, spend))
+        self.grown.set()
+        return first
 
     def batch(self, first: int, limit: int = MAX_BATCH) -> Batch | None:
         """Return up to `limit` entries from number `first` on, or None if there are none."""

@@ -49,7 +49,7 @@ class Session:
         self._door = doorkeeper
         self._refusals = refusals
         self._connection: Connection | None = None
-        self._grown = asyncio.Event()
+        self._grown = memory.journal.grown
         self._asked = asyncio.Event()
         self._live_from = memory.journal.next_seq
         self._told = b""
@@ -74,10 +74,6 @@ class Session:
         """What the broker says when this reader is gone without a word."""
         gone = State(reader=self._reader, session=self._sync.session, online=False)
         return self._sealed(Outgoing(Leaf.STATE, gone))
-
-    def recorded(self) -> None:
-        """The journal has grown."""
-        self._grown.set()
 
     async def run(self, connection: Connection) -> None:
         """Serve `connection` until it is lost. Raises `BusLost` (in a group)."""
@@ -134,7 +130,7 @@ class Session:
                 sent = max(self._sync.stored_upto, journal.kept_from - 1)
 
     async def _send_batch(self, first: int) -> int | None:
-        """Send the entries from number `first` on; return the last number, None if there is none."""
+        """Send the entries from number `first` on; return the last sent, None for none."""
         batch = self._memory.journal.batch(first)
         if batch is None:
             return None

@@ -156,11 +156,10 @@ class Sync:
                 logger.debug("nothing is expected on %s", place.leaf.value)
 
     async def _take_plan(self, message: Message) -> None:
-        match message:
-            case PlanPage():
-                await self._take_page(message)
-            case Lease():
-                await self._take_lease(message)
+        if isinstance(message, PlanPage):
+            await self._take_page(message)
+        elif isinstance(message, Lease):
+            await self._take_lease(message)
 
     async def _take_page(self, page: PlanPage) -> None:
         memory = self._memory

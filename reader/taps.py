@@ -75,13 +75,12 @@ class Taps:
     async def serve_links(self, listener: LinkListener) -> None:
         """Serve phones over BLE, several at a time, until cancelled."""
         slots = asyncio.Semaphore(MAX_LINKS)
-        async with asyncio.TaskGroup() as tasks:
-            async with _closing(listener):
-                while True:
-                    await slots.acquire()
-                    link = await self._accept("BLE", listener.accept)
-                    task = tasks.create_task(self._serve_link(link))
-                    task.add_done_callback(lambda _: slots.release())
+        async with asyncio.TaskGroup() as tasks, _closing(listener):
+            while True:
+                await slots.acquire()
+                link = await self._accept("BLE", listener.accept)
+                task = tasks.create_task(self._serve_link(link))
+                task.add_done_callback(lambda _: slots.release())
 
     async def serve_tags(self, listener: TagListener) -> None:
         """Serve cards and phones over NFC, one after the other, until cancelled."""

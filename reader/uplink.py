@@ -25,37 +25,28 @@ class Uplink:
         """Prepare; nothing is connected before `run`."""
         self._bus = bus
         self._begin = begin
-        self._session: Session | None = None
-
-    def recorded(self) -> None:
-        """Tell the session that the journal has grown."""
-        if self._session is not None:
-            self._session.recorded()
+        self._was_connected = False
 
     async def run(self) -> None:
         """Connect and stay connected, until cancelled."""
         wait = RECONNECT_FIRST
         while True:
-            connected = False
+            self._was_connected = False
             try:
-                connected = await self._connected()
+                await self._connect()
             except* BusLost as lost:
-                connected = self._session is not None
-                if connected or wait == RECONNECT_FIRST:
+                if self._was_connected or wait == RECONNECT_FIRST:
                     logger.warning("%s; the door goes on by its last plan", _first(lost))
-            finally:
-                self._session = None
-            wait = RECONNECT_FIRST if connected else min(wait * 2, RECONNECT_MAX)
+            wait = RECONNECT_FIRST if self._was_connected else min(wait * 2, RECONNECT_MAX)
             # Spread, so that a thousand readers do not come back in the same instant.
             await asyncio.sleep(wait * (0.5 + secrets.randbelow(1000) / 1000))
 
-    async def _connected(self) -> bool:
+    async def _connect(self) -> None:
         session = self._begin()
         async with self._bus.connect(session.topics, session.will) as connection:
             logger.info("connected to the broker")
-            self._session = session
+            self._was_connected = True
             await session.run(connection)
-        return True
 
 
 def _first(lost: BaseExceptionGroup[BusLost]) -> BaseException:

@@ -1,0 +1,69 @@
+"""A reader introduces itself to its controller, once, with a token an operator made for it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from shared.wire.proofs import enrolment_proof
+
+from reader.identity import Enrolment, IdentityError, Keys, parse_enrolment
+
+TIMEOUT = 20.0
+MAX_ANSWER = 65_536
+
+
+class EnrolmentRefused(Exception):
+    """The controller did not take this reader. The text says why, in its words, and the remedy."""
+
+
+def enrol(controller: str, token: str, keys: Keys, software: str) -> Enrolment:
+    """Hand over the public keys, prove both, and return what the controller says.
+
+    Raises `EnrolmentRefused`. Blocking; there is nothing else to do meanwhile.
+    """
+    if urlsplit(controller).scheme not in ("http", "https"):
+        raise EnrolmentRefused(f"'{controller}' is no http:// or https:// address")
+    url = controller.rstrip("/") + "/enrol/reader"
+    body = {
+        "token": token,
+        "identity_key": keys.identity.public.point.hex(),
+        "pkoc_key": keys.pkoc.public.point.hex(),
+        "proof_identity": keys.identity.sign(
+            enrolment_proof(token, "identity", keys.identity.public)
+        ).hex(),
+        "proof_pkoc": keys.pkoc.sign(enrolment_proof(token, "pkoc", keys.pkoc.public)).hex(),
+        "software": software,
+    }
+    answer = _post(url, body)
+    try:
+        return parse_enrolment(answer, url)
+    except IdentityError as error:
+        raise EnrolmentRefused(str(error)) from error
+
+
+def _post(url: str, body: dict[str, str]) -> Any:
+    request = Request(  # noqa: S310 - the scheme was checked
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+            return json.loads(response.read(MAX_ANSWER))
+    except HTTPError as error:
+        raise EnrolmentRefused(f"{url} answered {error.code}: {_reason(error)}") from error
+    except (URLError, OSError, http.client.HTTPException) as error:
+        raise EnrolmentRefused(f"{url} cannot be reached: {error}") from error
+    except ValueError as error:
+        raise EnrolmentRefused(f"{url} answered with something that is not JSON") from error
+
+
+def _reason(error: HTTPError) -> str:
+    try:
+        said = json.loads(error.read(MAX_ANSWER))
+        return ascii(said["error_description"])[1:200]
+    except (ValueError, KeyError, TypeError, OSError):
+        return "no reason given"
