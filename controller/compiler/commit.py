@@ -1,21 +1,133 @@
-"""The end of every edit: what was touched becomes rows, deltas, denials and a change."""
+"""The end of every edit: what was touched becomes rows, deltas, denials and a change.
+
+Only what the edit can affect is compiled; it is compared with the rows that are stored, and the
+difference is what the readers concerned will be told.
+"""
 
 from __future__ import annotations
 
-from controller.store.tables import Change
+from collections import defaultdict
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from controller.compiler.chunks import chunks
+from controller.compiler.denials import update_denials
+from controller.compiler.frame import Frames
+from controller.compiler.grants import Grants
+from controller.compiler.ledger import Ledger, StoredRow
+from controller.compiler.scope import GrantScope, Scopes
+from controller.store.tables import Change, ChangeTarget, CompiledRow, Credential
 from controller.store.uow import UnitOfWork
+
+StoredRows = dict[str, dict[bytes, StoredRow]]  # by reader and row key
+
+# The row keys of grants begin with this; those of all other rows are smaller.
+_FIRST_GRANT = b"\x04"
 
 
 async def finish(uow: UnitOfWork) -> None:
     """Compile what `uow` touched and record the change, in the transaction of `uow`."""
+    session, ledger, grants = uow.session, Ledger(uow.session), Grants(uow.session)
+    scope = await Scopes(session, grants).of(uow.touched)
+    await update_denials(session, ledger, scope.own, uow.now)
+    await _compile_frames(session, ledger, scope.frames)
+    await _compile_grants(session, ledger, grants, list(scope.grants))
+    ledger.close(uow.now)
+    await _record(uow, ledger)
+
+
+async def _compile_frames(session: AsyncSession, ledger: Ledger, readers: tuple[str, ...]) -> None:
+    frames = Frames(session)
+    for part in chunks(readers):
+        wanted = await frames.wanted(part)
+        query = select(CompiledRow.reader_id, CompiledRow.row_key, CompiledRow.body).where(
+            CompiledRow.reader_id.in_(part), CompiledRow.row_key < _FIRST_GRANT
+        )
+        stored: StoredRows = defaultdict(dict)
+        for reader, key, body in await session.execute(query):
+            stored[reader][key] = StoredRow(body)
+        await ledger.replace(
+            stored,
+            {
+                reader: {key: StoredRow(body) for key, body in rows.items()}
+                for reader, rows in wanted.items()
+            },
+        )
+
+
+async def _compile_grants(
+    session: AsyncSession, ledger: Ledger, grants: Grants, scopes: list[GrantScope]
+) -> None:
+    counted: set[int] = set()
+    for scope in scopes:
+        for part in chunks(scope.credentials):
+            await _compile_part(session, ledger, grants, scope, part)
+            if scope.plan is not None or scope.readers is not None:
+                counted |= await _counted(session, part)
+    # Whether a reader counts the uses depends on all grants of the credential.
+    for part in chunks(sorted(counted)):
+        await _compile_part(session, ledger, grants, GrantScope(tuple(part)), part)
+
+
+async def _compile_part(
+    session: AsyncSession, ledger: Ledger, grants: Grants, scope: GrantScope, part: list[int]
+) -> None:
+    wanted = await grants.wanted(part, plan=scope.plan, readers=scope.readers)
+    await ledger.replace(
+        await _stored_grants(session, scope, part),
+        {
+            reader: {row.row_key: StoredRow(row.body, row.credential, row.plan) for row in rows}
+            for reader, rows in wanted.items()
+        },
+    )
+
+
+async def _stored_grants(session: AsyncSession, scope: GrantScope, part: list[int]) -> StoredRows:
+    query = select(
+        CompiledRow.reader_id,
+        CompiledRow.row_key,
+        CompiledRow.body,
+        CompiledRow.credential_id,
+        CompiledRow.plan_id,
+    ).where(CompiledRow.credential_id.in_(part))
+    if scope.plan is not None:
+        query = query.where(CompiledRow.plan_id == scope.plan)
+    if scope.readers is not None:
+        query = query.where(CompiledRow.reader_id.in_(scope.readers))
+    stored: StoredRows = defaultdict(dict)
+    for reader, key, body, credential, plan in await session.execute(query):
+        stored[reader][key] = StoredRow(body, credential, plan)
+    return stored
+
+
+async def _counted(session: AsyncSession, credentials: list[int]) -> set[int]:
+    query = select(Credential.id).where(
+        Credential.id.in_(credentials), Credential.max_uses.is_not(None)
+    )
+    return set(await session.scalars(query))
+
+
+async def _record(uow: UnitOfWork, ledger: Ledger) -> None:
+    """Write the change and whom it waits for; one that concerns no reader is processed at once."""
+    targets = {reader: account for reader, account in ledger.changed.items() if account.enrolled}
     change = Change(
         actor=uow.actor,
         action=uow.action,
         subject=uow.subject,
         detail=uow.detail,
         committed_at=uow.now,
-        processed_at=uow.now,
+        processed_at=None if targets else uow.now,
     )
     uow.session.add(change)
     await uow.session.flush()
     uow.change_id = change.id
+    uow.session.add_all(
+        ChangeTarget(
+            change_id=change.id,
+            reader_id=reader,
+            version=account.plan.version,
+            deny_counter=account.plan.deny_counter,
+        )
+        for reader, account in targets.items()
+    )

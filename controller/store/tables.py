@@ -304,7 +304,7 @@ class CompiledRow(Base):
     credential_id: Mapped[int | None] = mapped_column(BigInteger)
     plan_id: Mapped[int | None] = mapped_column(BigInteger)
     __table_args__ = (
-        Index("ix_compiled_row_credential", "credential_id"),
+        Index("ix_compiled_row_credential", "credential_id", "reader_id"),
         Index("ix_compiled_row_plan", "plan_id", "reader_id"),
     )
 

@@ -310,7 +310,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("reader_id", "row_key", name="pk_compiled_row"),
     )
-    op.create_index("ix_compiled_row_credential", "compiled_row", ["credential_id"])
+    op.create_index("ix_compiled_row_credential", "compiled_row", ["credential_id", "reader_id"])
     op.create_index("ix_compiled_row_plan", "compiled_row", ["plan_id", "reader_id"])
     op.create_table(
         "denial",

@@ -1,0 +1,96 @@
+"""Revocations that overtake: the readers' deny sets, kept in step with keys and their holders.
+
+A key that must not open goes into the deny set of every reader whose plan has a row for it, so
+that the refusal need not wait for the plan; once the key is good again, it is taken back wherever
+it was said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from controller.compiler.chunks import chunks
+from controller.compiler.ledger import Ledger
+from controller.store.tables import CompiledRow, Credential, Denial, Person
+from shared.access.decide import DenyCause
+
+_BY_STATE = {
+    "lost": DenyCause.LOST,
+    "stolen": DenyCause.STOLEN,
+    "inactive": DenyCause.SUSPENDED,
+}
+
+
+async def update_denials(
+    session: AsyncSession, ledger: Ledger, credentials: Iterable[int], now: int
+) -> None:
+    """Write what has changed about the keys of `credentials`; before their rows are compiled."""
+    for part in chunks(credentials):
+        at = await _compiled_at(session, part)
+        keys = {key for _, key in at} | await _current_keys(session, part)
+        said = await _said(session, keys)
+        causes = await _causes(session, keys)
+        await ledger.open({reader for reader, _ in {*at, *said}})
+        for place in sorted({*at, *said}):
+            cause = causes.get(place[1], DenyCause.REVOKED)
+            entry = said.get(place)
+            if not _news(cause, entry, compiled=place in at):
+                continue
+            if entry is None:
+                entry = Denial(reader_id=place[0], key=place[1])
+                session.add(entry)
+            entry.counter = ledger.account(place[0]).next_denial()
+            entry.cause = cause and cause.value
+            entry.created_at = now
+
+
+def _news(cause: DenyCause | None, entry: Denial | None, *, compiled: bool) -> bool:
+    if (cause and cause.value) == (entry and entry.cause):
+        return False
+    return cause is None or compiled
+
+
+async def _compiled_at(session: AsyncSession, credentials: list[int]) -> set[tuple[str, bytes]]:
+    """Return (reader, key) of every compiled row of `credentials`."""
+    query = select(CompiledRow.reader_id, CompiledRow.row_key).where(
+        CompiledRow.credential_id.in_(credentials)
+    )
+    return {(reader, row[2 : 2 + row[1]]) for reader, row in await session.execute(query)}
+
+
+async def _current_keys(session: AsyncSession, credentials: list[int]) -> set[bytes]:
+    query = select(Credential.public_key).where(
+        Credential.id.in_(credentials), Credential.public_key.is_not(None)
+    )
+    return {key for key in await session.scalars(query) if key is not None}
+
+
+async def _said(session: AsyncSession, keys: set[bytes]) -> dict[tuple[str, bytes], Denial]:
+    found: dict[tuple[str, bytes], Denial] = {}
+    for part in chunks(sorted(keys)):
+        for entry in await session.scalars(select(Denial).where(Denial.key.in_(part))):
+            found[entry.reader_id, entry.key] = entry
+    return found
+
+
+async def _causes(session: AsyncSession, keys: set[bytes]) -> dict[bytes, DenyCause | None]:
+    """Return why each of `keys` is refused (None: it is not); a key that nobody holds is absent."""
+    causes: dict[bytes, DenyCause | None] = {}
+    for part in chunks(sorted(keys)):
+        query = (
+            select(Credential.public_key, Credential.state, Person.enabled)
+            .join(Person, Person.id == Credential.person_id)
+            .where(
+                Credential.public_key.in_(part),
+                Credential.issuance == "active",
+                Credential.deleted_at.is_(None),
+                Person.deleted_at.is_(None),
+            )
+        )
+        for key, state, enabled in await session.execute(query):
+            if key is not None:
+                causes[key] = _BY_STATE.get(state, None if enabled else DenyCause.SUSPENDED)
+    return causes
