@@ -16,7 +16,7 @@ from shared import cbor
 from shared.access.decide import Reason
 from shared.access.mode import Trust
 from shared.access.rows import Method
-from shared.wire.messages import MAX_EVENT, Count, Hash, Nonce, Text
+from shared.wire.messages import MAX_EVENT, MAX_TEXT, Count, Hash, Nonce, Text
 
 GENESIS = bytes(32)
 
@@ -65,7 +65,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def encode_event(event: Event) -> bytes:
-    """Return the bytes that are stored, chained and sent."""
+    """Return the bytes that are stored, chained and sent, with an overlong `detail` cut.
+
+    An entry that the controller had to refuse would hold up every later one.
+    """
+    if event.detail is not None:
+        event = msgspec.structs.replace(event, detail=event.detail[:MAX_TEXT])
     return cbor.encode(event)
 
 

@@ -8,6 +8,7 @@ proves depends on its envelope, see `shared.wire.envelope`.
 from __future__ import annotations
 
 import enum
+import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -25,6 +26,8 @@ PAGE_BYTES = 256 * 1024
 MAX_MESSAGE = PAGE_BYTES + 64 * 1024
 MAX_EVENT = 2_048
 MAX_BATCH = 500
+# Entries of a batch together: 500 of the largest would not fit into a message.
+BATCH_BYTES = PAGE_BYTES
 MAX_DENY_ENTRIES = 1_000
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -36,7 +39,11 @@ Key = Annotated[bytes, msgspec.Meta(min_length=4, max_length=MAX_KEY)]
 RowKey = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_KEY + 10)]
 RowBody = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_ROW)]
 EventBody = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_EVENT)]
-Text = Annotated[str, msgspec.Meta(max_length=200)]
+MAX_TEXT = 200
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+# A door has a strike, two heads, a few sensors: thirty-two is roomy.
+Devices = Annotated[dict[Text, Text], msgspec.Meta(max_length=32)]
+_NAME = r"[a-z0-9_]{1,24}"
 
 
 class PlanState(msgspec.Struct, frozen=True):
@@ -69,6 +76,10 @@ class PlanPage(Message, frozen=True, kw_only=True, tag="plan"):
     pages: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
     put: Annotated[tuple[RowBody, ...], msgspec.Meta(max_length=PAGE_BYTES)] = ()
     delete: Annotated[tuple[RowKey, ...], msgspec.Meta(max_length=PAGE_BYTES)] = ()
+
+    def __post_init__(self) -> None:
+        if not self.page < self.pages:
+            raise ValueError(f"page {self.page} of {self.pages}, counted from 0")
 
 
 class DenyEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -172,7 +183,7 @@ class State(Message, frozen=True, kw_only=True, tag="state"):
     mode: Text = ""
     contact: Text = ""
     health: Text = ""
-    devices: dict[str, str] = {}
+    devices: Devices = {}
 
 
 Down = PlanPage | DenyUpdate | Lease | Pulse | EventReceipt
@@ -191,15 +202,17 @@ def decode(data: bytes, *kinds: type[T]) -> T:
     if not isinstance(value, dict):
         raise Malformed("a message is a map")
     if value.get("v") != VERSION:
-        raise Malformed(f"version {_short(value.get('v'))} of a message; this is version {VERSION}")
+        raise Malformed(f"version {_shown(value.get('v'))} of a message; this is version {VERSION}")
     names = {kind.__struct_config__.tag: kind for kind in kinds}
     kind = names.get(value.get("type")) if isinstance(value.get("type"), str) else None
     if kind is None:
         expected = ", ".join(sorted(map(str, names)))
-        raise Malformed(f"type {_short(value.get('type'))}, expected {expected}")
+        raise Malformed(f"type {_shown(value.get('type'))}, expected {expected}")
     return cbor.convert(value, kind)
 
 
-def _short(value: Any) -> str:
-    """Return what a peer sent, made fit for a log line."""
-    return ascii(value)[:24]
+def _shown(value: Any) -> str:
+    """Return a number or plain name that a peer sent; of anything else only what it is."""
+    if isinstance(value, int) or (isinstance(value, str) and re.fullmatch(_NAME, value)):
+        return repr(value)
+    return f"<{type(value).__name__}>"

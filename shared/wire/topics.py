@@ -46,7 +46,7 @@ def shard(reader: str) -> int:
 
 
 def topic(reader: str, leaf: Leaf) -> str:
-    """Return the topic of `leaf` for `reader`. `ValueError` if that is no id: it may be a wildcard."""
+    """Return the topic of `leaf` for `reader`; `ValueError` for what is no id, a wildcard say."""
     if not re.match(READER_ID, reader):
         raise ValueError(f"{reader!a:.40} is no reader id: 4 to 32 of a-z and 0-9")
     return f"{ROOT}/{shard(reader):02d}/{reader}/{leaf.value}"
