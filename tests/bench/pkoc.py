@@ -39,7 +39,7 @@ class EcdheCost:
 
 
 def measure(turns: int = 50) -> EcdheCost:
-    """Time the reader's side of PKOC ECDHE against its bare operations. Takes about half a second."""
+    """Time the reader's side of PKOC ECDHE against its bare operations, within a second."""
     identity = ReaderIdentity(bytes(15) + b"\x01", bytes(15) + b"\x02", _fresh())
     credential = _fresh()
     session_us, bare_us = [], []
