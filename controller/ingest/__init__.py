@@ -1,0 +1,1 @@
+"""Journals of readers become rows: stored once, in order, before they are acknowledged."""
