@@ -37,7 +37,7 @@ A configuration file, with every setting:
   log_level = "info"                  # debug, info, warning, error
 
 Any of them can come from the environment instead, as DOORWARD_READER_NFC=...
-First, once: `doorward-reader enrol`, with a token made by the controller. Then `doorward-reader run`.
+First, once: `doorward-reader enrol`, with a token from the controller. Then `doorward-reader run`.
 """
 
 

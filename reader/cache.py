@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,6 +85,7 @@ class PlanCache:
         self._database = database
         self._health = health
         self._settings = NOTHING
+        self._last_state: _State | None = None  # dropped by every write; nobody else writes
 
     @property
     def health(self) -> CacheHealth:
@@ -143,13 +144,13 @@ class PlanCache:
         """
         if page.pages == 1:
             rows = iter([(page.put, page.delete)])
-            await self._database.write(lambda db: _apply(db, page, rows))
+            await self._write(lambda db: _apply(db, page, rows))
             return True
         complete = await self._database.write(lambda db: _stage(db, page))
         if not complete:
             return False
         try:
-            await self._database.write(lambda db: _apply(db, page, _staged(db)))
+            await self._write(lambda db: _apply(db, page, _staged(db)))
         except (DoesNotAddUp, cbor.Malformed):
             await self._database.write(lambda db: db.execute("DELETE FROM staged"))
             raise
@@ -157,7 +158,7 @@ class PlanCache:
 
     async def take_denials(self, update: DenyUpdate) -> None:
         """Make `update`, which follows on the counter in force, part of the deny set, durably."""
-        await self._database.write(lambda db: _deny(db, update))
+        await self._write(lambda db: _deny(db, update))
 
     def healed(self) -> None:
         """A complete snapshot has replaced what was damaged."""
@@ -191,11 +192,19 @@ class PlanCache:
         """Close the file."""
         self._database.close()
 
+    async def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        try:
+            await self._database.write(work)
+        finally:
+            self._last_state = None
+
     def _state(self) -> _State:
-        rows = self._read(
-            "SELECT epoch, version, digest, count, deny_epoch, deny_counter FROM state"
-        )
-        return _State(*rows[0])
+        if self._last_state is None:
+            rows = self._read(
+                "SELECT epoch, version, digest, count, deny_epoch, deny_counter FROM state"
+            )
+            self._last_state = _State(*rows[0])
+        return self._last_state
 
     def _rows(self, where: str, *values: bytes) -> list[Row]:
         found = self._read(f"SELECT body FROM row WHERE {where}", *values)  # noqa: S608 - ours

@@ -9,9 +9,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from shared.wire.proofs import enrolment_proof
-
 from reader.identity import Enrolment, IdentityError, Keys, parse_enrolment
+from shared.credential.p256 import PrivateKey
+from shared.wire.proofs import Role, enrol_proof
 
 TIMEOUT = 20.0
 MAX_ANSWER = 65_536
@@ -33,10 +33,8 @@ def enrol(controller: str, token: str, keys: Keys, software: str) -> Enrolment:
         "token": token,
         "identity_key": keys.identity.public.point.hex(),
         "pkoc_key": keys.pkoc.public.point.hex(),
-        "proof_identity": keys.identity.sign(
-            enrolment_proof(token, "identity", keys.identity.public)
-        ).hex(),
-        "proof_pkoc": keys.pkoc.sign(enrolment_proof(token, "pkoc", keys.pkoc.public)).hex(),
+        "proof_identity": _proof(token, Role.IDENTITY, keys.identity),
+        "proof_pkoc": _proof(token, Role.PKOC, keys.pkoc),
         "software": software,
     }
     answer = _post(url, body)
@@ -44,6 +42,10 @@ def enrol(controller: str, token: str, keys: Keys, software: str) -> Enrolment:
         return parse_enrolment(answer, url)
     except IdentityError as error:
         raise EnrolmentRefused(str(error)) from error
+
+
+def _proof(token: str, role: Role, key: PrivateKey) -> str:
+    return key.sign(enrol_proof(token, role, key.public.point)).hex()
 
 
 def _post(url: str, body: dict[str, str]) -> Any:
