@@ -1,0 +1,96 @@
+"""Guessing is slow, from one place or from many, and costs the guesser's memory, not ours."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.identity.throttle import (
+    GLOBAL_BURST,
+    GLOBAL_PER_SECOND,
+    SOURCE_BURST,
+    SOURCE_PER_SECOND,
+    Throttle,
+    source_of,
+)
+
+ONE, OTHER = "192.0.2.1", "192.0.2.2"
+
+
+def fill(throttle: Throttle, source: str, times: int, now: float = 0.0) -> None:
+    for _ in range(times):
+        throttle.wrong(source, now)
+
+
+class TestOneSource:
+    def test_a_few_mistakes_cost_nothing(self) -> None:
+        throttle = Throttle()
+        fill(throttle, ONE, int(SOURCE_BURST) - 1)
+        assert throttle.wait(ONE, 0.0) == 0
+
+    def test_then_every_try_must_wait(self) -> None:
+        throttle = Throttle()
+        fill(throttle, ONE, int(SOURCE_BURST))
+        wait = throttle.wait(ONE, 0.0)
+        assert wait == pytest.approx(1 / SOURCE_PER_SECOND)
+        assert throttle.wait(ONE, wait - 1) > 0
+        assert throttle.wait(ONE, wait + 0.001) == 0
+
+    def test_others_do_not_wait(self) -> None:
+        throttle = Throttle()
+        fill(throttle, ONE, 50)
+        assert throttle.wait(OTHER, 0.0) == 0
+
+    def test_going_on_makes_it_longer(self) -> None:
+        throttle = Throttle()
+        fill(throttle, ONE, 20)
+        assert throttle.wait(ONE, 0.0) == pytest.approx(11 / SOURCE_PER_SECOND)
+
+    def test_a_clock_that_steps_back_frees_nobody(self) -> None:
+        throttle = Throttle()
+        fill(throttle, ONE, 20, now=100.0)
+        assert throttle.wait(ONE, 0.0) == pytest.approx(11 / SOURCE_PER_SECOND)
+
+    @given(gaps=st.lists(st.floats(0, 100), min_size=1, max_size=200))
+    def test_no_rhythm_gets_more_tries_than_burst_and_drain(self, gaps: list[float]) -> None:
+        throttle, now, tries = Throttle(), 0.0, 0
+        for gap in gaps:
+            now += gap
+            if throttle.wait(ONE, now) == 0:
+                throttle.wrong(ONE, now)
+                tries += 1
+        assert tries <= SOURCE_BURST + now * SOURCE_PER_SECOND + 1e-6
+
+
+class TestManySources:
+    def test_together_they_are_held_back_too(self) -> None:
+        throttle = Throttle()
+        for number in range(int(GLOBAL_BURST)):
+            throttle.wrong(f"s{number}", 0.0)
+        assert throttle.wait("fresh", 0.0) == pytest.approx(1 / GLOBAL_PER_SECOND)
+
+    def test_memory_is_bounded_and_the_latest_is_remembered(self) -> None:
+        throttle = Throttle(max_sources=100)
+        for number in range(1_000):
+            throttle.wrong(f"s{number}", number * 10.0)
+        fill(throttle, ONE, 20, now=10_000.0)
+        assert len(throttle._sources) == 100
+        assert throttle.wait(ONE, 10_000.0) > 0
+
+
+class TestSource:
+    @pytest.mark.parametrize(
+        ("address", "source"),
+        [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:ffff::9", "2001:db8:1:2::/64"),
+            ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+            ("testclient", "unknown"),
+            ("", "unknown"),
+        ],
+    )
+    def test_is_an_address_or_a_network(self, address: str, source: str) -> None:
+        assert source_of(address) == source
