@@ -88,7 +88,7 @@ class Factor(enum.Enum):
 
 
 class DenyCause(enum.Enum):
-    """Why a key is in the deny set. The values are `Reason` values."""
+    """Why a key is in the deny set, and so the `Reason` (by value) that check 3 gives."""
 
     REVOKED = "revoked"
     STOLEN = "stolen"
@@ -146,18 +146,16 @@ class Denied:
 def decide(attempt: Attempt, known: Knowledge, clock: Clock) -> Granted | Denied:
     """Judge `attempt`. Total: every input gives an answer, and doubt is `Denied`."""
     door, calendar = known.door, known.calendar
-    if door is None or calendar is None:
-        return Denied(Reason.NO_PLAN, (Reason.NO_PLAN,))
-    failures = list(_identify(attempt, known, door))
+    failures = list(_identify(attempt, known))
     grants = [grant for grant in known.grants if grant.key == attempt.key]
-    if not grants:
+    if door is None or calendar is None or not grants:
         return Denied(failures[0], tuple(failures))
     verdicts = [
         (tuple(_weigh(grant, attempt, known, door=door, calendar=calendar, clock=clock)), grant)
         for grant in grants
     ]
     reasons, grant = max(verdicts, key=_how_far)
-    failures.extend(reasons)
+    failures.extend(reason for reason in reasons if reason not in failures)
     if failures:
         return Denied(failures[0], tuple(failures), grant)
     seconds = door.release_extended if grant.has(Flag.EXTENDED) else door.release
@@ -170,13 +168,17 @@ def _how_far(verdict: tuple[tuple[Reason, ...], Grant]) -> tuple[int, bool, int]
     return (_ORDER[reasons[0]] if reasons else len(_ORDER), grant.uses is None, -grant.plan)
 
 
-def _identify(attempt: Attempt, known: Knowledge, door: Door) -> Iterator[Reason]:
-    """Checks 2 to 4, which concern the key and not one grant."""
-    if not attempt.proven or attempt.key is None or attempt.method not in door.methods:
+def _identify(attempt: Attempt, known: Knowledge) -> Iterator[Reason]:
+    """Checks 1 to 4, which concern the key and not one grant."""
+    planned = known.door is not None and known.calendar is not None
+    if not planned:
+        yield Reason.NO_PLAN
+    permitted = known.door is None or attempt.method in known.door.methods
+    if not attempt.proven or attempt.key is None or not permitted:
         yield Reason.BAD_PROOF
     if known.denied is not None:
         yield Reason(known.denied.value)
-    if not any(grant.key == attempt.key for grant in known.grants):
+    if planned and not any(grant.key == attempt.key for grant in known.grants):
         yield Reason.UNKNOWN
 
 
@@ -230,7 +232,6 @@ def _times(grant: Grant, known: Knowledge, calendar: Calendar, clock: Clock) -> 
     local = calendar.local(clock.now)
     if grant.schedule != ALWAYS and local is None:
         yield Reason.CLOCK
-        return
     if grant.not_before is not None and clock.now < grant.not_before:
         yield Reason.NOT_YET
     if grant.not_after is not None and clock.now >= grant.not_after:
