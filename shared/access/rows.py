@@ -112,7 +112,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
     def has(self, flag: Flag) -> bool:
         """Return whether `flag` is set."""
-        return bool(self.flags & flag)
+        return bool(self.flags & flag.value)
 
 
 Row = Door | Calendar | Schedule | Grant

@@ -95,7 +95,8 @@ def _before_any_grant(attempt: Attempt, known: Knowledge) -> Iterator[Reason]:
 
 
 def _flag(flag: Flag) -> Callable[[Grant, Situation], bool]:
-    return lambda grant, _: grant.flags & flag != 0
+    bit = flag.value
+    return lambda grant, _: grant.flags & bit != 0
 
 
 def _mode(name: str, unless: Flag | None = None) -> Callable[[Grant, Situation], bool]:

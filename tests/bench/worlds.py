@@ -45,6 +45,7 @@ def _world(rng: random.Random) -> Iterator[Situation]:
         _grant(rng, key, plan, middle) for key in KEYS[:3] for plan in range(rng.randint(0, 4))
     )
     doors = [_door(rng) for _ in range(4)]
+    spent = [{grant.id: rng.randint(0, 3) for grant in grants} for _ in range(4)]
     for _ in range(PER_WORLD):
         now = middle + rng.choice([0, -1, -3600, rng.randint(-3700, 3700), _some_days(rng)])
         known = Knowledge(
@@ -53,7 +54,7 @@ def _world(rng: random.Random) -> Iterator[Situation]:
             schedules=schedules,
             grants=grants,
             denied=rng.choice(list(DenyCause)) if rng.random() < 0.05 else None,
-            uses_spent={grant.id: rng.randint(0, 3) for grant in grants},
+            uses_spent=rng.choice(spent),
             fault=rng.random() < 0.03,
             lease_live=rng.random() < 0.9,
         )
