@@ -4,10 +4,11 @@
     COSE_Mac0  = 17([protected: bstr {1: 5},  {},          payload: bstr, tag: bstr 32])
 
 The signature covers ["Signature1", protected, external data, payload], the tag ["MAC0", ...]. The
-algorithm must stand in the protected header; critical headers are refused, other unknown ones
-ignored. `context` is the external data: it says what a message is for, so that nothing signed for
-one purpose can serve another. There is no library for this with the CBOR version we use; the
-module is held against the published examples of the COSE working group.
+algorithm must stand in the protected header. Critical headers are refused, and one that stands in
+both maps; other unknown ones are ignored, unless they are containers. `context` is the external
+data: it says what a message is for, so that nothing signed for one purpose can serve another. There
+is no library for this with the CBOR version we use; the module is held against the published
+examples of the COSE working group.
 """
 
 from __future__ import annotations
@@ -53,8 +54,7 @@ def verify1(
 
     Raises `Malformed`, or `Forged` if the key is not known or the signature does not hold.
     """
-    protected, headers, payload, signature = _open(data, _TAG_SIGN1, limit)
-    _expect(protected, ES256)
+    protected, headers, payload, signature = _open(data, _TAG_SIGN1, ES256, limit)
     kid = headers.get(KID)
     key = find(kid) if isinstance(kid, bytes) else None
     if key is None:
@@ -73,8 +73,7 @@ def mac0(payload: bytes, key: bytes, context: bytes) -> bytes:
 
 def verify0(data: bytes, key: bytes, context: bytes, *, limit: int) -> bytes:
     """Return the payload authenticated by `key` for `context`. Raises `Malformed` or `Forged`."""
-    protected, _, payload, tag = _open(data, _TAG_MAC0, limit)
-    _expect(protected, HMAC_256)
+    protected, _, payload, tag = _open(data, _TAG_MAC0, HMAC_256, limit)
     if not hmac.compare_digest(tag, _hmac(key, _covered("MAC0", protected, context, payload))):
         raise Forged("the authentication tag does not hold")
     return payload
@@ -88,20 +87,27 @@ def _hmac(key: bytes, data: bytes) -> bytes:
     return hmac.digest(key, data, "sha256")
 
 
-def _open(data: bytes, tag: bytes, limit: int) -> tuple[bytes, dict[Any, Any], bytes, bytes]:
+def _open(
+    data: bytes, tag: bytes, algorithm: int, limit: int
+) -> tuple[bytes, dict[Any, Any], bytes, bytes]:
     """Return the four members. The outer tag may be missing (RFC 9052, section 2)."""
     body = data.removeprefix(tag)
     array = body.startswith(_ARRAY_OF_4)
     match cbor.decode(body, limit=limit + FRAME, integer_keys=True) if array else None:
         case [bytes(protected), dict(headers), bytes(payload), bytes(proof)]:
-            return protected, headers, payload, proof
+            _expect(protected, headers, algorithm)
         case _:
             raise Malformed("not a COSE structure of protected, headers, payload, proof")
+    if len(payload) > limit:
+        raise Malformed(f"{len(payload)} bytes of payload, at most {limit} are accepted")
+    return protected, headers, payload, proof
 
 
-def _expect(protected: bytes, algorithm: int) -> None:
-    headers = cbor.decode(protected, limit=FRAME, integer_keys=True) if protected else {}
-    if not isinstance(headers, dict) or headers.get(ALG) != algorithm or CRIT in headers:
-        raise Malformed(
-            f"the protected header must name algorithm {algorithm} and nothing critical"
-        )
+def _expect(protected: bytes, headers: dict[Any, Any], algorithm: int) -> None:
+    named = cbor.decode(protected, limit=FRAME, integer_keys=True) if protected else {}
+    if not isinstance(named, dict) or named.get(ALG) != algorithm:
+        raise Malformed(f"the protected header must name algorithm {algorithm}")
+    if CRIT in named or CRIT in headers:
+        raise Malformed("a critical header; none is understood here")
+    if named.keys() & headers.keys():
+        raise Malformed("a header stands in the protected and the other map")
