@@ -1,0 +1,195 @@
+"""Credentials: cards and phones of people, from invitation to removal."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from controller.drafts import Draft
+from controller.intent import invitations
+from controller.intent.credential_states import new_state
+from controller.intent.credential_types import TYPES
+from controller.intent.invitations import Secret
+from controller.intent.keys import OURS, own_keys, parse_key
+from controller.lookup import existing
+from controller.pages import Page, Window, fetch
+from controller.problems import Conflict, NotFound
+from controller.store.tables import Credential, Invitation, Person
+from controller.store.uow import UnitOfWork
+from shared.credential.p256 import PublicKey
+
+LIMITS = ("not_before", "not_after", "max_uses")
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialView:
+    """A credential, its newest invitation, and the secret of one that was made just now."""
+
+    credential: Credential
+    invitation: Invitation | None = None
+    secret: Secret | None = None
+
+
+async def page(session: AsyncSession, person: int | None, window: Window) -> Page[CredentialView]:
+    """Return a page of credentials (of `person`), oldest first. Raises `NotFound`."""
+    query = select(Credential).where(Credential.deleted_at.is_(None)).order_by(Credential.id)
+    if person is not None:
+        await existing(session, Person, person)
+        query = query.where(Credential.person_id == person)
+    found = await fetch(session, query, window)
+    newest = await invitations.latest(session, [row.id for (row,) in found.items])
+    views = [CredentialView(row, newest.get(row.id)) for (row,) in found.items]
+    return Page(views, found.total, window)
+
+
+async def get(session: AsyncSession, handle: str, person: int | None = None) -> CredentialView:
+    """Return one credential (of `person`). Raises `NotFound`."""
+    credential = await find(session, handle, person)
+    newest = await invitations.latest(session, [credential.id])
+    return CredentialView(credential, newest.get(credential.id))
+
+
+async def find(session: AsyncSession, handle: str, person: int | None = None) -> Credential:
+    """Return the row of a credential (of `person`). Raises `NotFound`."""
+    query = select(Credential).where(Credential.handle == handle, Credential.deleted_at.is_(None))
+    if person is not None:
+        query = query.where(Credential.person_id == person)
+    if (credential := await session.scalar(query)) is None:
+        raise NotFound("there is no such credential")
+    return credential
+
+
+async def create(uow: UnitOfWork, person: int, draft: Draft) -> CredentialView:
+    """Give `person` a card, or invite them to enrol a phone.
+
+    Raises `NotFound`, `Invalid`, and `Conflict` for a card they have already.
+    """
+    await existing(uow.session, Person, person)
+    draft.require("credential_type_id")
+    kind = TYPES.get(draft.get("credential_type_id"))
+    if "credential_type_id" in draft and kind is None:
+        draft.add("credential_type_id", f"is none of {', '.join(map(str, TYPES))}")
+    credential = Credential(
+        handle=new_handle(uow),
+        person_id=person,
+        type_id=draft.get("credential_type_id"),
+        label=draft.get("label", kind.label if kind else ""),
+        state="active",
+        issuance="invited" if kind and kind.invited_by else "active",
+        created_at=uow.now,
+    )
+    if kind is not None and kind.invited_by is None:
+        draft.require("value")
+    await _apply(uow, credential, draft)
+    draft.check()
+    uow.session.add(credential)
+    await uow.session.flush()
+    uow.subject = f"credential {credential.handle}"
+    uow.touch_credentials([credential.id])
+    return await _invite(uow, credential)
+
+
+async def update(
+    uow: UnitOfWork, handle: str, draft: Draft, person: int | None = None
+) -> CredentialView:
+    """Change a credential: enable, disable, flag, limit, name.
+
+    Raises `NotFound`, `Invalid`, and `Conflict` for a card they have already.
+    """
+    credential = await find(uow.session, handle, person)
+    await _apply(uow, credential, draft)
+    draft.check()
+    uow.detail = draft.get("reason")
+    if "label" in draft:
+        credential.label = draft.get("label")
+    uow.touch_credentials([credential.id])
+    await uow.session.flush()
+    return await get(uow.session, handle)
+
+
+async def remove(uow: UnitOfWork, handle: str, person: int | None = None) -> Credential:
+    """Revoke a credential for good; readers refuse it at once. Raises `NotFound`."""
+    credential = await find(uow.session, handle, person)
+    await _revoke(uow, [credential])
+    return credential
+
+
+async def remove_all_of(uow: UnitOfWork, person: int) -> None:
+    """Revoke every credential of `person`."""
+    query = select(Credential).where(
+        Credential.person_id == person, Credential.deleted_at.is_(None)
+    )
+    await _revoke(uow, list(await uow.session.scalars(query)))
+
+
+async def resend(uow: UnitOfWork, handle: str) -> CredentialView:
+    """Replace the invitation of a phone that has not been enrolled.
+
+    Raises `NotFound`, and `Conflict` for what is enrolled already.
+    """
+    credential = await find(uow.session, handle)
+    if credential.issuance != "invited":
+        raise Conflict("only a phone that has not been enrolled yet can be invited again")
+    return await _invite(uow, credential)
+
+
+def new_handle(uow: UnitOfWork) -> str:
+    """Return a short random id for a credential, as the API shows it."""
+    return base64.b32encode(uow.random_bytes(10)).decode().lower()
+
+
+async def _invite(uow: UnitOfWork, credential: Credential) -> CredentialView:
+    by = TYPES[credential.type_id].invited_by
+    if by is None:
+        return CredentialView(credential)
+    return CredentialView(credential, *await invitations.invite(uow, credential.id, by))
+
+
+async def _revoke(uow: UnitOfWork, credentials: list[Credential]) -> None:
+    await invitations.void(uow, [credential.id for credential in credentials], "cancelled")
+    for credential in credentials:
+        credential.deleted_at = credential.updated_at = uow.now
+        credential.issuance = "revoked"
+        credential.public_key = None
+    uow.touch_credentials(credential.id for credential in credentials)
+
+
+async def _apply(uow: UnitOfWork, credential: Credential, draft: Draft) -> None:
+    """Set what `draft` gives, as far as it holds; what does not is said in `draft`."""
+    credential.state = new_state(credential.state, draft)
+    draft.copy_to(credential, LIMITS)
+    credential.updated_at = uow.now
+    not_before, not_after = credential.not_before, credential.not_after
+    if not_before is not None and not_after is not None and not_after <= not_before:
+        draft.add("not_after", "is not after not_before")
+    kind = TYPES.get(credential.type_id)
+    if "value" not in draft or kind is None:
+        return
+    if kind.invited_by is None:
+        await _set_key(uow, credential, draft)
+    elif credential.issuance != "invited":
+        draft.add("value", "cannot be set: the phone has enrolled a key of its own")
+    else:
+        credential.external_id = draft.get("value")
+
+
+async def _set_key(uow: UnitOfWork, credential: Credential, draft: Draft) -> None:
+    try:
+        point = parse_key(draft.get("value"))
+    except ValueError as error:
+        draft.add("value", str(error))
+        return
+    if PublicKey.parse(point) in await own_keys(uow.session):
+        draft.add("value", OURS)
+        return
+    query = select(Credential).where(Credential.public_key == point)
+    holder = await uow.session.scalar(query)
+    if holder is not None and holder is not credential:
+        if holder.person_id == credential.person_id and not draft.errors:
+            raise Conflict(f"this person has this card already, as credential {holder.handle}")
+        draft.add("value", "is in use")
+        return
+    credential.public_key = point

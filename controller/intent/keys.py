@@ -1,0 +1,52 @@
+"""Which public keys may become somebody's credential, and which never."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from controller.store.tables import Reader, Setting
+from shared.credential.errors import RuleBroken
+from shared.credential.p256 import OwnKeys, PublicKey
+
+# Public points of the installation itself (site authority, plan signing), as JSON list of hex.
+OWN_KEYS = "own_keys"
+
+
+def parse_key(text: str) -> bytes:
+    """Return the 65-byte point that `text` writes in 130 hex digits.
+
+    Raises `ValueError` with a text for whoever sent it.
+    """
+    try:
+        point = bytes.fromhex(text) if len(text) == 130 else b""
+    except ValueError:
+        point = b""
+    if len(point) != 65:
+        raise ValueError("must be 130 hex digits: 04, X and Y of a P-256 point")
+    try:
+        return PublicKey.parse(point).point
+    except RuleBroken as error:
+        raise ValueError(f"is no P-256 public key: {error}") from error
+
+
+async def own_keys(session: AsyncSession) -> OwnKeys:
+    """Return the keys of the installation and of its readers."""
+    points: list[bytes] = []
+    for pair in await session.execute(select(Reader.identity_key, Reader.pkoc_key)):
+        points.extend(point for point in pair if point is not None)
+    if (setting := await session.get(Setting, OWN_KEYS)) is not None:
+        points.extend(map(bytes.fromhex, json.loads(setting.value)))
+    return OwnKeys(map(PublicKey.parse, points))
+
+
+async def set_own_keys(session: AsyncSession, points: Iterable[bytes]) -> None:
+    """Record the public points of the installation, which are never anybody's credential."""
+    value = json.dumps(sorted(point.hex() for point in points))
+    await session.merge(Setting(name=OWN_KEYS, value=value))
+
+
+OURS = "is a key of this installation, which can be nobody's credential"

@@ -1,0 +1,1 @@
+"""What happened: changes on their way, events, remote openings."""
