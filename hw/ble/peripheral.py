@@ -22,12 +22,14 @@ class Peripheral:
     and opens the controller again: a caller may simply call `accept` in a loop.
     """
 
-    def __init__(self, transport: str, *, name: str, address: str) -> None:
+    def __init__(
+        self, transport: str, *, name: str, address: str, backoff: Backoff | None = None
+    ) -> None:
         """`transport` as bumble names it, `name` of the door, `address` random static."""
         self._transport = transport
         self._name = name
         self._address = address
-        self._backoff = Backoff(first=0.5, most=30.0)
+        self._backoff = backoff or Backoff(first=0.5, most=30.0)
         self._station: Station | None = None
         self._closed = False
 

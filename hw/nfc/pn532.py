@@ -83,7 +83,7 @@ class Pn532TagListener:
     `accept` waits for its `release`.
     """
 
-    def __init__(self, path: str, *, wake: bytes = b"") -> None:
+    def __init__(self, path: str, *, wake: bytes = b"", backoff: Backoff | None = None) -> None:
         """`path` of the serial port, for instance `/dev/ttyUSB0` or `/dev/serial0`.
 
         `wake` is sent with the field on, after each look that found nobody: the enhanced
@@ -92,7 +92,7 @@ class Pn532TagListener:
         self._path = path
         self._wake = wake
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pn532")
-        self._backoff = Backoff(first=0.5, most=30.0)
+        self._backoff = backoff or Backoff(first=0.5, most=30.0)
         self._look: asyncio.Future[Pn532Tag | None] | None = None
         self._free = asyncio.Event()
         self._free.set()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ _BAUD_RATE = 115200
 # Where a crashed driver may have left the chip.
 _OTHER_BAUD_RATES = (921600, 460800, 230400)
 _WRITE_SECONDS = 1.0  # a port that takes nothing for so long is no port any more
+# The chip takes 0.2 ms; the last bytes may still be in the buffer of a USB adapter.
+_SPEED_CHANGE_SECONDS = 0.05
 _FIRST_ANSWER_MS = 150
 # The serial driver of some Raspberry Pi models delays the first bytes of a USB adapter by a second.
 _PATIENT_ANSWER_MS = 1500
@@ -148,6 +151,7 @@ class Pn532Device:
                 self._command(_SET_BAUD_RATE_115200)
                 self._transport.write(_ACK)
                 self._transport.tty.flush()
+                time.sleep(_SPEED_CHANGE_SECONDS)
                 self._open(path, _BAUD_RATE)
                 return self._present(_FIRST_ANSWER_MS)
         return False

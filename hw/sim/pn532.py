@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 # What wakes a sleeping chip: the 0x55 bytes or zeros that hosts send before the first frame.
 _WAKE_PREAMBLE = 8
+# A host sends a frame in one go.
+_FRAME_PAUSE_SECONDS = 0.05
 _SPEEDS = {
     getattr(termios, f"B{rate}"): rate for rate in (9600, 19200, 38400, 57600, 115200, 230400)
 } | {
@@ -59,6 +61,7 @@ class Pn532:
         self._line: tuple[int, int] | None = None
         self._running: asyncio.Task[None] | None = None
         self._baud_rate = 115200
+        self._heard_at = 0.0
         self._last = b""
 
     @property
@@ -118,6 +121,10 @@ class Pn532:
             return
         if self.faults.mute or not self._same_speed():
             return
+        now = asyncio.get_running_loop().time()
+        if now - self._heard_at > _FRAME_PAUSE_SECONDS:
+            self._parser = FrameParser()  # what has not gone on until now was noise
+        self._heard_at = now
         for frame in self._parser.feed(data):
             self._handle(frame)
 
