@@ -402,4 +402,5 @@ def test_a_repeated_key_is_not_repeated_in_the_error() -> None:
     with pytest.raises(Malformed) as raised:
         cbor.decode(b"\xa2" + (key + b"\x00") * 2, limit=LIMIT)
     assert "hunter2" not in str(raised.value)
+    assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
