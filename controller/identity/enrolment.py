@@ -19,17 +19,12 @@ from controller.identity.possession import Errors, check_proof, parse_point
 from controller.intent.keys import own_keys
 from controller.problems import Gone, Invalid
 from controller.store.database import Database
-from controller.store.tables import Credential, Door, Reader, ReaderPlan, Setting
+from controller.store.tables import Credential, Door, Reader, ReaderPlan
 from controller.store.uow import UnitOfWork
-from shared.access.digest import SetDigest
 from shared.credential.p256 import OwnKeys, PublicKey
 from shared.wire.proofs import Role, enrol_proof, token_hash
 
 logger = logging.getLogger(__name__)
-
-# Raised by whoever restores an old database, so that readers can tell plans before from after.
-EPOCH = "plan_epoch"
-FIRST_EPOCH = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +81,6 @@ def fingerprint(key: PublicKey) -> str:
     """Return what an operator compares with what the reader shows: 16 hex digits in fours."""
     digest = hashlib.sha256(key.point).hexdigest()[:16]
     return " ".join(digest[start : start + 4] for start in range(0, 16, 4))
-
-
-async def plan_epoch(session: AsyncSession) -> int:
-    """Return the epoch that new plans belong to."""
-    setting = await session.get(Setting, EPOCH)
-    return FIRST_EPOCH if setting is None else int(setting.value)
 
 
 def _checked(application: Application) -> tuple[PublicKey, PublicKey]:
@@ -159,15 +148,7 @@ async def _admit(uow: UnitOfWork, reader: Reader, identity: PublicKey, pkoc: Pub
     reader.identity_key, reader.pkoc_key = identity.point, pkoc.point
     reader.status, reader.enrolled_at = "enrolled", uow.now
     reader.token_hash = reader.token_expires_at = None
-    plan = await uow.session.get(ReaderPlan, reader.id)
-    if plan is None:
-        plan = ReaderPlan(
-            reader_id=reader.id,
-            epoch=await plan_epoch(uow.session),
-            digest=SetDigest().value,
-            state={},
-        )
-        uow.session.add(plan)
+    plan = await uow.session.get_one(ReaderPlan, reader.id)
     # Whatever the machine before it had confirmed, this one has confirmed nothing.
     plan.acked_version = plan.acked_deny = 0
     plan.acked_at, plan.session, plan.online = None, None, False
