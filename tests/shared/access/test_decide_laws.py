@@ -28,12 +28,12 @@ from tests.shared.access import strategies
 
 Situation = tuple[Attempt, Knowledge, Clock]
 anything = strategies.situations() | strategies.promising()
-some = settings(max_examples=60)
+some = settings(max_examples=40)
 ORDER = list(Reason)
 
 
 @given(anything)
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_every_input_gives_an_answer(situation: Situation) -> None:
     answer = decide(*situation)
     match answer:

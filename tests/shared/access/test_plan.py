@@ -20,7 +20,7 @@ cheap = st.builds(
 )
 plans = st.lists(cheap | cheap | cheap | strategies.rows, max_size=6).map(plan_of)
 deltas = st.builds(diff, plans, plans)
-few = settings(max_examples=40)
+few = settings(max_examples=25)
 
 
 @few

@@ -108,7 +108,7 @@ def test_they_agree_on_every_minute_of_one_jump(era: Era) -> None:
     days=st.lists(st.tuples(st.integers(-2, 2), st.integers(0, 2), strategies.holiday_kinds)),
     data=st.data(),
 )
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_they_agree_wherever_hypothesis_looks(
     era: Era, schedule: Schedule, days: list[tuple[int, int, int]], data: st.DataObject
 ) -> None:
@@ -120,7 +120,7 @@ def test_they_agree_wherever_hypothesis_looks(
 
 
 @given(strategies.schedules, strategies.calendars(), strategies.instants)
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_neither_order_nor_repetition_of_intervals_matters(
     schedule: Schedule, calendar: Calendar, now: int
 ) -> None:
@@ -135,7 +135,7 @@ def test_neither_order_nor_repetition_of_intervals_matters(
 
 
 @given(strategies.schedules, strategies.calendars(), strategies.instants)
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_unlocking_is_never_wider_than_entering(
     schedule: Schedule, calendar: Calendar, now: int
 ) -> None:
