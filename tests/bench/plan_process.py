@@ -30,15 +30,19 @@ def main() -> None:
     _expect(memory, 0, Granted)
     start_s = time.time() - started
     chosen = random.Random(20)
-    times = []
+    times: list[float] = []
+    waits: list[float] = []
     for _ in range(SAMPLES):
         # One in five is a stranger.
         number = chosen.randrange(grants + grants // 4)
-        times.append(_expect(memory, number, Granted if number < grants else Denied))
+        spent, waited = _expect(memory, number, Granted if number < grants else Denied)
+        times.append(spent)
+        waits.append(waited)
     figures = {
         "start_s": start_s,
         "p50_us": quantile(times, 0.5) * 1e6,
         "p99_us": quantile(times, 0.99) * 1e6,
+        "wall_p99_us": quantile(waits, 0.99) * 1e6,
         "rss_mb": _resident_mb(),
         "grown_mb": _resident_mb() - before,
     }
@@ -46,17 +50,20 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def _expect(memory: Memory, number: int, kind: type[Granted] | type[Denied]) -> float:
-    """Decide on key `number`, check that it ends as it must, return the seconds it took."""
+def _expect(memory: Memory, number: int, kind: type[Granted] | type[Denied]) -> tuple[float, float]:
+    """Decide on key `number`, check the answer, return seconds of processor and of wall clock.
+
+    The budget is for the processor's: a busy machine that runs something else first adds the rest.
+    """
     # The delta of the benchmark made some of the strangers known; those are not asked for.
     key = key_of(number if kind is Granted else number + 1_000_000_000)
     attempt = Attempt(key, Method.PKOC_BLE_ECDHE, proven=True)
-    start = time.perf_counter()
+    started, spent = time.perf_counter(), time.thread_time()
     verdict = decide(attempt, memory.know(key), memory.clock.read())
-    seconds = time.perf_counter() - start
+    spent, waited = time.thread_time() - spent, time.perf_counter() - started
     if not isinstance(verdict, kind):
         raise TypeError(f"key {number}: {verdict}")
-    return seconds
+    return spent, waited
 
 
 def _resident_mb() -> float:
