@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 PREFIX = "DOORWARD_READER_"
 
@@ -40,6 +40,8 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         raise ConfigError(
             f"{path}: cannot be read ({error.strerror}). Write one; see --help"
         ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: byte {error.start} is not UTF-8") from error
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -65,7 +67,7 @@ def parse(
             origin[key] = PREFIX + key.upper()
     for key, value in merged.items():
         _check(key, value, origin.get(key, source))
-    if "data" not in merged:
+    if not merged.get("data"):
         raise ConfigError(f"{source}: 'data' is missing: the folder for keys, plan and journal")
     return Config(**{**merged, "data": (base / str(merged["data"])).resolve()})  # type: ignore[arg-type]
 
@@ -77,7 +79,7 @@ def _check(key: str, value: object, source: str) -> None:
         broker(value, source)
     if key == "log_level" and value not in ("debug", "info", "warning", "error"):
         raise ConfigError(f"{source}: 'log_level' is debug, info, warning or error")
-    if key in ("ble", "nfc", "door") and not re.match(r"^(none|[a-z0-9]+:.*)\Z", value):
+    if key in ("ble", "nfc", "door") and not re.match(r"^[a-z0-9]+(:.*)?\Z", value):
         raise ConfigError(f"{source}: '{key}' names a driver and a device, as \"{_EXAMPLES[key]}\"")
 
 
@@ -100,9 +102,18 @@ def broker(url: str, source: str = "broker") -> Broker:
     """Return the parts of `mqtt://host[:port]`. Raises `ConfigError`."""
     try:
         parts = urlsplit(url)
-        port = parts.port or 1883
-    except ValueError as error:
-        raise ConfigError(f"{source}: '{url}' is no address: {error}") from error
-    if parts.scheme != "mqtt" or not parts.hostname:
-        raise ConfigError(f"{source}: a broker is written mqtt://host:1883, not '{url}'")
-    return Broker(parts.hostname, port)
+        host, port = parts.hostname, 1883 if parts.port is None else parts.port
+    except ValueError:
+        host, port = None, 0
+    # Not a word of the address itself: somebody may have written a password into it.
+    if not host or not port or parts.scheme != "mqtt" or _rest(parts):
+        raise ConfigError(
+            f"{source}: 'broker' is written mqtt://host:1883, without user, password or path"
+        )
+    return Broker(host, port)
+
+
+def _rest(parts: SplitResult) -> str:
+    """Return what of an address would not be used."""
+    user = parts.netloc.rpartition("@")[0]
+    return user + parts.path.removeprefix("/") + parts.query + parts.fragment
