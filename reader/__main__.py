@@ -20,6 +20,7 @@ from reader.identity import (
     Enrolment,
     IdentityError,
     load_enrolment,
+    load_keys,
     load_or_make_keys,
     save_enrolment,
 )
@@ -95,12 +96,22 @@ def _enrol(options: argparse.Namespace, settings: config.Config) -> None:
             f"doorward-reader: already enrolled as {known.reader} for '{known.door}'. "
             "With --again it is enrolled anew, with the same keys and a new token."
         )
-    # Not as an argument: those can be seen by every user of the machine.
-    text = options.token_file.read_text("ascii") if options.token_file else sys.stdin.readline()
+    token = _token(options.token_file)
     keys = load_or_make_keys(settings.data)
-    enrolment = enrol(options.controller, text.strip(), keys, app.SOFTWARE)
+    enrolment = enrol(options.controller, token, keys, app.SOFTWARE)
     save_enrolment(settings.data, enrolment)
     print(f"Enrolled as reader {enrolment.reader} for '{enrolment.door}'.")  # noqa: T201
+
+
+def _token(path: Path | None) -> str:
+    """Read the token; not an argument, because those can be seen by every user of the machine."""
+    try:
+        token = (path.read_text("utf-8") if path else sys.stdin.readline()).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(
+            f"doorward-reader: no token could be read from {path or 'standard input'}: {error}"
+        )
+    return token or sys.exit(f"doorward-reader: there is no token in {path or 'standard input'}")
 
 
 def _serve(options: argparse.Namespace, settings: config.Config) -> None:
@@ -118,7 +129,7 @@ async def _run(settings: config.Config, enrolment: Enrolment, door_port_file: Pa
     this = asyncio.current_task()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, this.cancel if this else loop.stop)
-    keys = load_or_make_keys(settings.data)
+    keys = load_keys(settings.data)
     memory = open_memory(settings.data, SystemTime())
     try:
         devices = app.Devices(

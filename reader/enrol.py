@@ -15,6 +15,7 @@ from shared.wire.proofs import Role, enrol_proof
 
 TIMEOUT = 20.0
 MAX_ANSWER = 65_536
+MAX_REASON = 200
 
 
 class EnrolmentRefused(Exception):
@@ -26,8 +27,8 @@ def enrol(controller: str, token: str, keys: Keys, software: str) -> Enrolment:
 
     Raises `EnrolmentRefused`. Blocking; there is nothing else to do meanwhile.
     """
-    if urlsplit(controller).scheme not in ("http", "https"):
-        raise EnrolmentRefused(f"'{controller}' is no http:// or https:// address")
+    if not _is_address(controller):
+        raise EnrolmentRefused(f"'{controller}' is no address: write it http://host:8080")
     url = controller.rstrip("/") + "/enrol/reader"
     body = {
         "token": token,
@@ -48,6 +49,14 @@ def _proof(token: str, role: Role, key: PrivateKey) -> str:
     return key.sign(enrol_proof(token, role, key.public.point)).hex()
 
 
+def _is_address(controller: str) -> bool:
+    try:
+        parts = urlsplit(controller)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def _post(url: str, body: dict[str, str]) -> Any:
     request = Request(  # noqa: S310 - the scheme was checked
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
@@ -59,13 +68,13 @@ def _post(url: str, body: dict[str, str]) -> Any:
         raise EnrolmentRefused(f"{url} answered {error.code}: {_reason(error)}") from error
     except (URLError, OSError, http.client.HTTPException) as error:
         raise EnrolmentRefused(f"{url} cannot be reached: {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EnrolmentRefused(f"{url} answered with something that is not JSON") from error
 
 
 def _reason(error: HTTPError) -> str:
     try:
         said = json.loads(error.read(MAX_ANSWER))
-        return ascii(said["error_description"])[1:200]
-    except (ValueError, KeyError, TypeError, OSError):
+        return ascii(said["error_description"])[1:-1][:MAX_REASON]
+    except (ValueError, RecursionError, KeyError, TypeError, OSError, http.client.HTTPException):
         return "no reason given"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import tempfile
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.credential.errors import RuleBroken
 from shared.credential.p256 import PrivateKey, PublicKey
+from shared.wire.topics import READER_ID
 
 IDENTITY_KEY = "identity.key"
 PKOC_KEY = "pkoc.key"
@@ -57,34 +59,46 @@ def new_private_key() -> PrivateKey:
     return PrivateKey.wrap(ec.generate_private_key(ec.SECP256R1()))
 
 
+def load_keys(folder: Path) -> Keys:
+    """Return both keys of an enrolled reader. Raises `IdentityError`."""
+    return Keys(_load_key(folder / IDENTITY_KEY), _load_key(folder / PKOC_KEY))
+
+
 def load_or_make_keys(folder: Path) -> Keys:
-    """Return the keys in `folder`; make both when there is neither. Raises `IdentityError`."""
-    paths = [folder / IDENTITY_KEY, folder / PKOC_KEY]
-    if not any(path.exists() for path in paths):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in paths:
+    """Return both keys, after making what is not there: for enrolment, where a person asks for it.
+
+    Raises `IdentityError`.
+    """
+    for path in (folder / IDENTITY_KEY, folder / PKOC_KEY):
+        if not path.exists():
             write_atomically(path, new_private_key().secret_bytes().hex().encode(), mode=0o600)
-    return Keys(*(_load_key(path) for path in paths))
+    return load_keys(folder)
 
 
 def _load_key(path: Path) -> PrivateKey:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text(encoding="ascii")
+        text = path.read_bytes()
     except FileNotFoundError:
-        raise IdentityError(f"{path} is gone: put it back, or enrol this reader anew") from None
-    except (OSError, UnicodeDecodeError):
-        raise IdentityError(f"{path} cannot be read: check its owner and content") from None
+        raise IdentityError(
+            f"{path} is gone: put it back, or enrol this reader anew (enrol --again)"
+        ) from None
+    except OSError as error:
+        raise IdentityError(
+            f"{path} cannot be read ({error.strerror}): it must be a file of this user's"
+        ) from None
     if mode & 0o077:
         raise IdentityError(f"{path} can be read by others: chmod 600 {path}")
     try:
-        return PrivateKey.from_bytes(bytes.fromhex(text))
+        return PrivateKey.from_bytes(bytes.fromhex(text.decode("ascii")))
     except ValueError:
-        raise IdentityError(f"{path} is damaged: put it back, or enrol this reader anew") from None
+        raise IdentityError(
+            f"{path} is damaged: put it back, or delete it and enrol this reader anew"
+        ) from None
 
 
 def save_enrolment(folder: Path, enrolment: Enrolment) -> None:
-    """Write what was learnt."""
+    """Write what was learnt. Raises `IdentityError`."""
     values = {
         "reader": enrolment.reader,
         "door": enrolment.door,
@@ -104,8 +118,10 @@ def load_enrolment(folder: Path) -> Enrolment | None:
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
-        raise IdentityError(f"{path} cannot be read: put it back, or enrol anew") from None
+    except (OSError, ValueError, RecursionError):
+        raise IdentityError(
+            f"{path} cannot be read: put it back, or enrol this reader anew (enrol --again)"
+        ) from None
     return parse_enrolment(values, str(path))
 
 
@@ -127,11 +143,27 @@ def parse_enrolment(values: object, source: str) -> Enrolment:
         raise IdentityError(f"{source}: not an enrolment: {type(error).__name__} {error}") from None
     if len(enrolment.site) != 16 or len(enrolment.location) != 16:
         raise IdentityError(f"{source}: site and location are 16 bytes each")
+    if not re.match(READER_ID, enrolment.reader):
+        raise IdentityError(f"{source}: a reader's id is 4 to 32 of a-z and 0-9")
     return enrolment
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int) -> None:
-    """Replace `path` by `content` so that a power cut leaves either the old or the new file."""
+    """Replace `path` by `content` so that a power cut leaves either the old or the new file.
+
+    A folder that is missing is made, for this user alone. Raises `IdentityError`.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _replace(path, content, mode)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise IdentityError(
+            f"{path} cannot be written ({error.strerror}): make room, or a folder of this user's"
+        ) from error
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -143,8 +175,11 @@ def write_atomically(path: Path, content: bytes, *, mode: int) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
