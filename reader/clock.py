@@ -16,6 +16,8 @@ from shared.access.mode import Clock, Trust
 
 # Signed time is believed when question and answer took no longer than this.
 MAX_ROUND_TRIP = 5.0
+# So far signed time may correct itself backwards; meanwhile the clock stands still.
+MAX_STEP_BACK = 60.0
 
 
 class TimeSource(Protocol):
@@ -80,7 +82,7 @@ class ReaderClock:
     def seconds(self) -> float:
         """Return UTC seconds with fractions, trusted or not; never below the floor."""
         if self.anchor is not None:
-            return self.anchor.time + (self._source.uptime() - self.anchor.at)
+            return max(self.floor, self.anchor.time + self._source.uptime() - self.anchor.at)
         return max(self.floor, self._source.wall())
 
     def trusted_seconds(self) -> int | None:
@@ -90,18 +92,22 @@ class ReaderClock:
     def set(self, signed: float, asked_at: float) -> bool:
         """Believe `signed`, the answer to a question asked at uptime `asked_at`, if it is quick.
 
-        Half the round trip is added. Returns whether the clock is trusted now because of it.
+        Half the round trip is added. Returns whether the clock is trusted now because of it. Time
+        that lies far before what was signed earlier ends all trust: one of the two is wrong.
         """
         now = self._source.uptime()
         round_trip = now - asked_at
-        if not 0 <= round_trip <= MAX_ROUND_TRIP or signed < self.floor:
+        if not 0 <= round_trip <= MAX_ROUND_TRIP:
+            return False
+        self.checkpoint()
+        if signed < self.floor - MAX_STEP_BACK:
+            self.anchor = None
             return False
         self.anchor = Anchor(self._source.boot, now, signed + round_trip / 2)
-        self.floor = max(self.floor, signed)
         return True
 
     def checkpoint(self) -> float:
         """Raise the floor to the present, if that is trusted, and return it."""
         if self.anchor is not None:
-            self.floor = max(self.floor, self.seconds())
+            self.floor = self.seconds()
         return self.floor
