@@ -143,6 +143,7 @@ class Session:
         message = EventBatch(
             reader=self._reader,
             journal=self._memory.journal.id,
+            kept_from=self._memory.journal.kept_from,
             first=batch.first,
             previous=batch.previous,
             live_from=self._live_from,

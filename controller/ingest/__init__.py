@@ -1,1 +1,1 @@
-"""Journals of readers become rows: stored once, in order, before they are acknowledged."""
+"""Readers' journals, stored exactly once and in order."""

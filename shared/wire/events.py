@@ -42,6 +42,8 @@ class EventKind(enum.Enum):
     DEVICE = "device"  # a radio, reader or sensor failed or came back
     GAP = "gap"  # entries had to be dropped; `count` says how many
     REPEATED = "repeated"  # `count` refusals of one unknown key, merged
+    CLONE = "clone"  # noted by the controller: two journals claim to be this reader's
+    UNREADABLE = "unreadable"  # noted by the controller: an entry of a version it does not know
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -165,10 +165,12 @@ class EventBatch(Message, frozen=True, kw_only=True, tag="events"):
     """Consecutive journal entries from number `first` on; `previous` is the hash before them.
 
     The hash after an entry is SHA-256(previous hash || entry). Entries numbered `live_from` or
-    higher were sent as they happened; those below are replayed.
+    higher were sent as they happened; those below are replayed. Entries below `kept_from` are no
+    longer at the reader.
     """
 
     journal: JournalId
+    kept_from: Count = 0
     first: Count
     previous: Hash
     live_from: Count
