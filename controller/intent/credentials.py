@@ -13,7 +13,7 @@ from controller.intent import invitations
 from controller.intent.credential_states import new_state
 from controller.intent.credential_types import TYPES
 from controller.intent.invitations import Secret
-from controller.intent.keys import OURS, own_keys, parse_key
+from controller.intent.keys import OURS, key_hash, own_keys, parse_key
 from controller.lookup import existing
 from controller.pages import Page, Window, fetch
 from controller.problems import Conflict, NotFound
@@ -192,4 +192,4 @@ async def _set_key(uow: UnitOfWork, credential: Credential, draft: Draft) -> Non
             raise Conflict(f"this person has this card already, as credential {holder.handle}")
         draft.add("value", "is in use")
         return
-    credential.public_key = point
+    credential.public_key, credential.key_hash = point, key_hash(point)

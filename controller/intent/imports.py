@@ -19,7 +19,7 @@ from controller.compiler.chunks import chunks
 from controller.drafts import Draft
 from controller.intent.credential_types import CARD
 from controller.intent.credentials import new_handle
-from controller.intent.keys import OURS, own_keys, parse_key
+from controller.intent.keys import OURS, key_hash, own_keys, parse_key
 from controller.intent.people import COLUMNS, REQUIRED, search_text
 from controller.lookup import missing
 from controller.problems import Invalid
@@ -171,6 +171,7 @@ async def _insert_cards(uow: UnitOfWork, cards: list[_Card], people: list[int]) 
                 "type_id": CARD.id,
                 "label": card.label,
                 "public_key": card.point,
+                "key_hash": key_hash(card.point),
                 "state": "active",
                 "issuance": "active",
                 "created_at": uow.now,

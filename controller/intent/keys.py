@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 
@@ -31,6 +32,11 @@ def parse_key(text: str) -> bytes:
         return PublicKey.parse(point).point
     except RuleBroken as error:
         raise ValueError(f"is no P-256 public key: {error}") from error
+
+
+def key_hash(point: bytes) -> bytes:
+    """Return the hash by which a reader names a key that it does not know."""
+    return hashlib.sha256(point).digest()
 
 
 async def own_keys(session: AsyncSession) -> OwnKeys:
