@@ -66,7 +66,7 @@ class Frames:
             .join(tables.Door, tables.Door.id == tables.Reader.door_id)
             .where(tables.Reader.id.in_(readers))
         )
-        return dict((await self._session.execute(query)).tuples().all())
+        return dict((await self._session.execute(query)).all())
 
     async def _schedules_at(self, doors: Mapping[str, tables.Door]) -> dict[int, set[int]]:
         """Return the numbers of the schedules in use, by number of the door."""

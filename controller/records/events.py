@@ -75,19 +75,18 @@ async def _views(session: AsyncSession, numbers: list[int]) -> list[EventView]:
     events = {row[0].id: decode_event(row[0].body) for row in found}
     commands = {event.command for event in events.values() if event.command is not None}
     operators = await _operators(session, commands)
-    views = {
-        record.id: EventView(
-            record, events[record.id], *names, operators.get(events[record.id].command or b"")
-        )
-        for record, *names in found
-    }
+    views: dict[int, EventView] = {}
+    for record, door, first, last, credential in found:
+        event = events[record.id]
+        operator = operators.get(event.command) if event.command else None
+        views[record.id] = EventView(record, event, door, first, last, credential, operator)
     return [views[number] for number in numbers if number in views]
 
 
 async def _operators(session: AsyncSession, commands: set[bytes]) -> dict[bytes, str]:
     """Return who asked for each of `commands`, remote openings, as far as known."""
     query = select(Admission.command, Admission.operator).where(Admission.command.in_(commands))
-    return dict((await session.execute(query)).tuples().all()) if commands else {}
+    return dict((await session.execute(query)).all()) if commands else {}
 
 
 def _events() -> Select[EventRecord, str | None, str | None, str | None, str | None]:
