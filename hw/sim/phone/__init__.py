@@ -1,0 +1,1 @@
+"""`doorward-phone`: a virtual phone that redeems invitations and opens doors."""

@@ -1,0 +1,266 @@
+"""`doorward-phone`: a phone without a phone. Redeems invitations, taps at doors, plays cards."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from rich.console import Console
+from rich.table import Table
+
+from hw.ports import HardwareFault
+from hw.sim.phone import load, redeem, tap_ble, tap_nfc, wallet
+from hw.sim.phone.controllers import ControllerRefused
+from hw.sim.phone.tap import Light, Tap
+from hw.sim.phone.wallet import Key, KnownDoor, WalletError
+
+WALLET = "DOORWARD_PHONE_WALLET"
+Work: TypeAlias = Coroutine[Any, Any, int]
+EXAMPLES = """\
+Exit code: 0 granted or done, 1 refused at the door, 2 trouble.
+
+  doorward-phone redeem 'http://127.0.0.1:8080/wallet#…'
+  doorward-phone tap ble "Front door" --air 127.0.0.1:9000
+  doorward-phone make-card "Blue card"            # prints the public key to register
+  doorward-phone tap nfc --reader 127.0.0.1:9100 --lamp 127.0.0.1:9200 --key "Blue card"
+  doorward-phone load 20 "Front door" --air 127.0.0.1:9000
+"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Do what the command line says, and exit with what the holder saw."""
+    options = _parser().parse_args(arguments)
+    if options.wallet is None:
+        options.wallet = _default_wallet()
+    try:
+        sys.exit(asyncio.run(options.run(options)))
+    except (WalletError, ControllerRefused, HardwareFault, ValueError, OSError) as error:
+        print(f"doorward-phone: {error}", file=sys.stderr)
+        sys.exit(Light.TROUBLE.value)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _default_wallet() -> Path:
+    if (path := os.environ.get(WALLET)) is not None:
+        return Path(path)
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(config) / "doorward" / "wallet.json"
+
+
+async def _redeem(options: argparse.Namespace) -> int:
+    wallet.load(options.wallet)  # what is wrong with it shall show before the invitation is used
+    controller, code = redeem.read_link(options.invitation, options.controller)
+    invitation = await redeem.begin(controller, code)
+    print(f"{invitation.site} invites {invitation.person}.")
+    if options.decline:
+        await redeem.decline(controller, code)
+        print("Declined. The invitation is worth nothing any more.")
+        return 0
+    fresh = wallet.new_key(invitation.site, time.time())
+    key = await redeem.redeem(invitation, fresh, device=options.device)
+    _say_doors(wallet.add(options.wallet, key))
+    return 0
+
+
+async def _doors(options: argparse.Namespace) -> int:
+    keys = [key for key in wallet.load(options.wallet).keys if key.account is not None]
+    if options.key is not None:
+        keys = [wallet.load(options.wallet).find(options.key)]
+    if not keys:
+        raise WalletError("no phone key in the wallet: `doorward-phone redeem` first")
+    for key in keys:
+        fresh = await redeem.refresh(key, now=time.time())
+        wallet.change(options.wallet, fresh)
+        _say_doors(fresh)
+    return 0
+
+
+def _say_doors(key: Key) -> None:
+    names = ", ".join(door.name for door in key.doors)
+    if names:
+        print(f"You have a key for: {names}")
+    else:
+        print("You have a key, and no door for it yet: ask who invited you, then run `doors`.")
+
+
+async def _keys(options: argparse.Namespace) -> int:
+    for key in wallet.load(options.wallet).keys:
+        what = ", ".join(door.name for door in key.doors) or "no doors"
+        if key.account is None:
+            what = f"card, public key {key.private.public.point.hex()}"
+        print(f"{key.name}: {what}")
+    return 0
+
+
+async def _make_card(options: argparse.Namespace) -> int:
+    for _ in range(options.count):
+        card = wallet.add(options.wallet, wallet.new_key(options.name, time.time()))
+        print(f"{card.name}: {card.private.public.point.hex()}")
+    return 0
+
+
+async def _tap_ble(options: argparse.Namespace) -> int:
+    door, keys = _door_and_keys(options)
+    tap = await tap_ble.tap(options.air, door, keys[0], patience=options.patience)
+    return _show(tap, as_json=options.json)
+
+
+async def _tap_nfc(options: argparse.Namespace) -> int:
+    key = wallet.load(options.wallet).find(options.key)
+    if options.stranger:
+        key = _stranger()
+    tap = await tap_nfc.tap(
+        _address(options.reader),
+        key,
+        lamp=None if options.lamp is None else _address(options.lamp),
+        patience=options.patience,
+    )
+    return _show(tap, as_json=options.json)
+
+
+async def _load(options: argparse.Namespace) -> int:
+    door, keys = _door_and_keys(options)
+    seen = await load.crowd(
+        options.air,
+        door,
+        keys,
+        phones=options.phones,
+        taps=options.taps,
+        patience=options.patience,
+    )
+    table = Table("taps", "green", "red", "trouble", "p50 ms", "p99 ms", "max ms", "taps/s")
+    lights = [str(seen.count(light)) for light in Light]
+    took = [f"{seen.quantile(share):.0f}" for share in (0.5, 0.99, 1.0)]
+    table.add_row(str(len(seen.taps)), *lights, *took, f"{len(seen.taps) / seen.seconds:.1f}")
+    Console().print(table)
+    for text, count in seen.troubles.items():
+        print(f"{count} x {text}", file=sys.stderr)
+    return next((light.value for light in (Light.TROUBLE, Light.RED) if seen.count(light)), 0)
+
+
+def _door_and_keys(options: argparse.Namespace) -> tuple[KnownDoor, list[Key]]:
+    """The door, and the keys that know it: the one that is wanted first."""
+    held = wallet.load(options.wallet)
+    key = held.find(options.key, door=options.door)
+    door = key.door(options.door)
+    if door is None:
+        raise WalletError(f"'{key.name}' does not know a door called {options.door!r}")
+    if options.stranger:
+        return door, [_stranger()]
+    others = [other for other in held.keys if other is not key and options.key is None]
+    return door, [key, *(other for other in others if door in other.doors)]
+
+
+def _stranger() -> Key:
+    """Somebody who has learnt where the door is, and has a key of their own."""
+    return wallet.new_key("stranger", time.time())
+
+
+def _show(tap: Tap, *, as_json: bool) -> int:
+    if as_json:
+        print(
+            json.dumps(
+                {"light": tap.light.name, "text": tap.text, "milliseconds": tap.milliseconds}
+            )
+        )
+        return tap.light.value
+    colour = {Light.GREEN: "green", Light.RED: "red", Light.TROUBLE: "yellow"}[tap.light]
+    Console(highlight=False).print(f"{tap}", style=colour, markup=False, soft_wrap=True)
+    return tap.light.value
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is no address: write 127.0.0.1:9100")
+    return host, int(port)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 10_000:
+        raise argparse.ArgumentTypeError("give a number from 1 to 10000")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="doorward-phone",
+        description="A virtual phone: redeems an invitation, then taps over BLE or NFC.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--wallet",
+        type=Path,
+        help=f"file with the keys (default: ${WALLET}, or ~/.config/doorward)",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    _add_redeem(command("redeem", _redeem, "turn an invitation into a key"))
+    doors = command("doors", _doors, "ask which doors the keys open by now")
+    doors.add_argument("--key", help="only this key of the wallet")
+    command("keys", _keys, "list the wallet; no secrets")
+    card = command("make-card", _make_card, "make a key for a card, and print its public half")
+    card.add_argument("name", nargs="?", default="Card")
+    card.add_argument("--count", type=_positive, default=1, help="so many (default: %(default)s)")
+    taps = commands.add_parser("tap", help="hold the phone or card to a reader")
+    kinds = taps.add_subparsers(required=True, metavar="ble|nfc")
+    _add_ble(kinds.add_parser("ble", help="PKOC over Bluetooth"), _tap_ble)
+    _add_nfc(kinds.add_parser("nfc", help="PKOC as a card"))
+    crowd = command("load", _load, "many phones at once; prints how long they waited")
+    crowd.add_argument("phones", type=_positive, help="how many phones")
+    crowd.add_argument(
+        "--taps", type=_positive, default=1, help="of each phone (default: %(default)s)"
+    )
+    _add_ble(crowd, _load)
+    return parser
+
+
+def _add_redeem(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("invitation", help="the link (in quotes), or the code")
+    parser.add_argument("--controller", help="http://host:8080; needed with a code")
+    parser.add_argument("--device", default="Doorward virtual phone", help="what the phone is")
+    parser.add_argument("--decline", action="store_true", help="say no to the invitation")
+
+
+def _add_ble(parser: argparse.ArgumentParser, run: object) -> None:
+    parser.add_argument("door", help="the door's name, as in `doors`")
+    parser.add_argument("--air", required=True, metavar="HOST:PORT", help="the virtual air")
+    _add_tap(parser, run)
+
+
+def _add_nfc(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reader", required=True, metavar="HOST:PORT", help="its NFC field")
+    parser.add_argument(
+        "--lamp", metavar="HOST:PORT", help="the simulated door, to see what its lamp says"
+    )
+    _add_tap(parser, _tap_nfc)
+
+
+def _add_tap(parser: argparse.ArgumentParser, run: object) -> None:
+    parser.add_argument("--key", help="use this key of the wallet")
+    parser.add_argument("--stranger", action="store_true", help="use a key that nobody knows")
+    parser.add_argument(
+        "--patience", type=float, default=tap_ble.PATIENCE, help="seconds (default: %(default)g)"
+    )
+    if run is not _load:
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""A PKOC card, or a phone that plays one, held to a simulated NFC reader.
+
+A card is told nothing. Whoever holds it looks at the lamp of the door; with `lamp` so do we.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from hw.sim.card import bring
+from hw.sim.phone.eyes import VERDICTS, DoorGone, NotSeen, watch
+from hw.sim.phone.tap import Light, Tap
+from hw.sim.phone.wallet import Key
+from shared.credential.pkoc.nfc_holder import CardSession
+
+# A reader that polls finds a card within a few hundred milliseconds.
+PATIENCE = 10.0
+# SELECT and AUTHENTICATE: fewer, and the reader has not asked who this is.
+_APDUS = 2
+
+
+async def tap(
+    reader: tuple[str, int],
+    key: Key,
+    *,
+    lamp: tuple[str, int] | None = None,
+    patience: float = PATIENCE,
+) -> Tap:
+    """One tap at the field `reader`. Without `lamp`, green says no more than *it was read*.
+
+    `milliseconds` count from the card's arrival to the lamp, or to the end of reading.
+    """
+    try:
+        async with asyncio.timeout(patience):
+            if lamp is None:
+                return await _read(reader, key)
+            return await _read_and_look(reader, key, lamp, patience)
+    except TimeoutError:
+        return Tap(Light.TROUBLE, f"no reader took the card in {patience:g} s", patience * 1000)
+    except (ConnectionError, DoorGone, NotSeen) as error:
+        return Tap(Light.TROUBLE, str(error), 0.0)
+
+
+async def _read_and_look(
+    reader: tuple[str, int], key: Key, lamp: tuple[str, int], patience: float
+) -> Tap:
+    async with watch(*lamp) as eyes:
+        await eyes.calm(patience=patience)
+        began = asyncio.get_running_loop().time()
+        reading = asyncio.get_running_loop().create_task(_read(reader, key))
+        try:
+            line = await eyes.see(lambda line: line.signal in VERDICTS, patience=patience)
+            took = (asyncio.get_running_loop().time() - began) * 1000
+            await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+    light = {"granted": Light.GREEN, "trouble": Light.TROUBLE}.get(line.signal, Light.RED)
+    return Tap(light, f"the lamp says {line.signal}", took)
+
+
+async def _read(reader: tuple[str, int], key: Key) -> Tap:
+    began = asyncio.get_running_loop().time()
+    # 08 begins a random UID, as phones show them.
+    uid = b"\x08" + secrets.token_bytes(3)
+    visit = await bring(*reader, uid, CardSession(key.private).receive)
+    took = (asyncio.get_running_loop().time() - began) * 1000
+    if not visit.released:
+        return Tap(Light.TROUBLE, "the reader has gone, or is busy with others", took)
+    if visit.apdus < _APDUS:
+        return Tap(Light.TROUBLE, "the reader lost interest in the card", took)
+    return Tap(Light.GREEN, "the card was read; the lamp at the door says whether it opens", took)
