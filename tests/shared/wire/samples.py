@@ -82,6 +82,7 @@ SAMPLES: tuple[Message, ...] = (
     EventBatch(
         reader=READER,
         journal=JOURNAL,
+        kept_from=90,
         first=98,
         previous=bytes(32),
         live_from=99,
@@ -182,6 +183,7 @@ STRATEGIES: dict[type[Message], st.SearchStrategy[Message]] = {
         EventBatch,
         reader=readers,
         journal=journals,
+        kept_from=counts,
         first=counts,
         previous=hashes,
         live_from=counts,

@@ -260,6 +260,7 @@ def test_the_fullest_batch_fits() -> None:
         batch = EventBatch(
             reader="r" * 32,
             journal=b"j" * 8,
+            kept_from=2**62,
             first=2**62,
             previous=bytes(32),
             live_from=2**62,
