@@ -170,7 +170,7 @@ class EventBatch(Message, frozen=True, kw_only=True, tag="events"):
     """
 
     journal: JournalId
-    kept_from: Count = 0
+    kept_from: Count
     first: Count
     previous: Hash
     live_from: Count

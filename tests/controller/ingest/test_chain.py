@@ -91,6 +91,7 @@ def test_another_content_at_a_known_number_contradicts() -> None:
         first=3,
         previous=hash_after(2),
         live_from=1,
+        kept_from=1,
         entries=(b"something else", *BODIES[3:6]),
     )
     assert judge(forged, head(5), stored(5)) == Contradicts(3)
@@ -103,6 +104,7 @@ def test_another_history_before_the_first_new_entry_contradicts() -> None:
         first=6,
         previous=bytes(32),
         live_from=1,
+        kept_from=1,
         entries=tuple(BODIES[5:8]),
     )
     assert judge(forged, head(5), {}) == Contradicts(5)
@@ -115,6 +117,7 @@ def test_another_history_is_found_even_where_old_entries_have_been_deleted() -> 
         first=4,
         previous=bytes(32),
         live_from=1,
+        kept_from=1,
         entries=tuple(BODIES[3:8]),
     )
     assert judge(forged, head(5), {}) == Contradicts(5)

@@ -129,6 +129,7 @@ async def test_a_new_journal_of_the_same_reader_is_welcome(building: Building) -
         first=1,
         previous=GENESIS,
         live_from=1,
+        kept_from=1,
         entries=(entry(1),),
     )
     outcome = await store(building.database, [fresh])
