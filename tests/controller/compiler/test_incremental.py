@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -71,6 +71,11 @@ def person(key: int) -> Draft:
     """Return somebody with a card."""
     card = {"public_key": hex_key(key)}
     return Draft({"first_name": "A", "last_name": "B", "cards": [card]})
+
+
+def keys_of(plan: Iterable[bytes]) -> set[bytes]:
+    """Return the credential keys that the row keys of a plan name."""
+    return {row[2 : 2 + row[1]] for row in plan if row[0] == 4}
 
 
 class Edits(RuleBasedStateMachine):
@@ -350,11 +355,11 @@ class Edits(RuleBasedStateMachine):
         for (reader, key), cause in said.items():
             assert cause is None or causes.get(key, "revoked") is not None
             if cause not in {None, self.said_before.get((reader, key))}:
-                assert any(row[2 : 2 + row[1]] == key for row in self.before[reader])
+                assert key in keys_of(self.before[reader])
         for reader, rows in self.before.items():
             if reader not in self.listening:
                 continue
-            for key in {row[2 : 2 + row[1]] for row in rows if row[0] == 4}:
+            for key in keys_of(rows):
                 now, then = causes.get(key, "revoked"), self.causes_before.get(key, "revoked")
                 if now != then:
                     assert said.get((reader, key)) == now
