@@ -19,6 +19,7 @@ from bumble.device import Advertisement, Connection, Device
 from hw.ble.central_link import CentralLink, NotAReader
 from hw.ble.pkoc_gatt import SERVICE, parse_advertisement
 from hw.ble.radio import Radio
+from hw.ble.tasks import Abandoned, apart, stop
 from hw.ports import HardwareFault, LinkClosed
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 _SCAN_MS = 20.0
 # Two phones that catch the same advertisement collide: one of them tries again.
 _RETRY_SECONDS = 0.05
+_BUMBLE_ERRORS = (core.BaseBumbleError, hci.HCI_Error, Abandoned)
 
 
 class ReaderNotFound(Exception):
@@ -109,9 +111,7 @@ class Central:
 
     async def close(self) -> None:
         """Disconnect everything and release the controller."""
-        for task in self._strays:
-            task.cancel()
-        await asyncio.gather(*self._strays, return_exceptions=True)
+        await stop(self._strays)
         await self._radio.close()
 
     async def _try_connect(self, address: str) -> CentralLink:
@@ -127,24 +127,24 @@ class Central:
         """Wait for the controller to connect; on the way out, no attempt is left pending in it."""
         self._wanted = True
         attempt = asyncio.get_running_loop().create_task(
-            self._device.connect(hci.Address(address), timeout=None)
+            apart(self._device.connect(hci.Address(address), timeout=None))
         )
         try:
             await self._first(attempt, None)
             self._check()
             return attempt.result()
-        except (core.BaseBumbleError, hci.HCI_Error) as error:
+        except _BUMBLE_ERRORS as error:
             raise LinkClosed(f"cannot connect to reader {address}: {error}") from error
         finally:
             self._wanted = False
             if not attempt.done():
-                attempt.cancel()
-                await asyncio.gather(attempt, return_exceptions=True)
+                await stop([attempt])
                 await self._cancel_attempt()
 
     async def _cancel_attempt(self) -> None:
-        with contextlib.suppress(core.BaseBumbleError, hci.HCI_Error):
-            await self._device.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command())
+        command = hci.HCI_LE_Create_Connection_Cancel_Command()
+        with contextlib.suppress(*_BUMBLE_ERRORS):
+            await apart(self._device.send_sync_command(command))
 
     def _on_connection(self, connection: Connection) -> None:
         if not self._wanted:  # it arrived just as its attempt was given up
@@ -163,17 +163,19 @@ class Central:
         self._check()
         self._device.on(Device.EVENT_ADVERTISEMENT, on_advertisement)
         try:
-            await self._device.start_scanning(
-                active=False, scan_interval=_SCAN_MS, scan_window=_SCAN_MS
+            await apart(
+                self._device.start_scanning(
+                    active=False, scan_interval=_SCAN_MS, scan_window=_SCAN_MS
+                )
             )
             yield
-        except (core.BaseBumbleError, hci.HCI_Error) as error:
+        except _BUMBLE_ERRORS as error:
             raise HardwareFault(f"{self._radio.name} cannot scan: {error}") from error
         finally:
             self._device.remove_listener(Device.EVENT_ADVERTISEMENT, on_advertisement)
             if not self._radio.lost.done():
-                with contextlib.suppress(core.BaseBumbleError, hci.HCI_Error):
-                    await self._device.stop_scanning()
+                with contextlib.suppress(*_BUMBLE_ERRORS):
+                    await apart(self._device.stop_scanning())
 
     async def _first(self, future: asyncio.Future[Any], seconds: float | None) -> None:
         """Wait for the future, at most so long, and no longer than the controller lives."""

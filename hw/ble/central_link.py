@@ -14,6 +14,7 @@ from bumble.gatt_client import CharacteristicProxy
 from hw.ble.mailbox import Mailbox
 from hw.ble.pkoc_gatt import NOTIFY_CHARACTERISTIC, SERVICE, WRITE_CHARACTERISTIC
 from hw.ble.radio import Radio
+from hw.ble.tasks import apart, stop
 from hw.ports import LinkClosed
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class CentralLink:
         self._write: CharacteristicProxy[bytes]
         self._notify: CharacteristicProxy[bytes]
         connection.on(Connection.EVENT_DISCONNECTION, self._on_disconnection)
+        if radio.device.connections.get(connection.handle) is not connection:
+            self._mailbox.close(f"reader {self.peer} took another phone")
 
     @classmethod
     async def set_up(cls, radio: Radio, connection: Connection) -> Self:
@@ -112,22 +115,17 @@ class CentralLink:
         return found[0]
 
     async def _gatt(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Do one GATT procedure in a task of its own.
-
-        bumble cancels what waits for an answer when the connection ends; seen from outside, that
-        must be `LinkClosed` and not the end of the caller.
-        """
+        """Do one GATT procedure, for as long as the connection lasts."""
         if self._mailbox.closed is not None:
             work.close()
             raise LinkClosed(self._mailbox.closed)
-        task = asyncio.get_running_loop().create_task(work)
-        ended = asyncio.get_running_loop().create_task(self._mailbox.ended())
+        loop = asyncio.get_running_loop()
+        ended = loop.create_task(self._mailbox.ended())
+        task = loop.create_task(apart(work))
         try:
             await asyncio.wait([task, ended], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in (task, ended):
-                each.cancel()
-            await asyncio.gather(task, ended, return_exceptions=True)
+            await stop([task, ended])
         if task.cancelled():
             raise LinkClosed(f"reader {self.peer} has disconnected")
         error = task.exception()
@@ -140,4 +138,6 @@ class CentralLink:
             self._mailbox.close(f"reader {self.peer} sent more than {_UNREAD_MAX} messages unasked")
 
     def _on_disconnection(self, _reason: int) -> None:
-        self._mailbox.close(f"reader {self.peer} has disconnected")
+        # In the next turn: bumble passes the notification before it on through a task.
+        reason = f"reader {self.peer} has disconnected"
+        asyncio.get_running_loop().call_soon(self._mailbox.close, reason)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from bumble import att
 from bumble.device import Connection
 from bumble.gatt import Characteristic
 
@@ -79,9 +78,7 @@ class PeripheralLink:
 
     def wrote(self, message: bytes) -> bool:
         """The phone wrote. False if it floods: then this link has ended."""
-        if len(message) > MESSAGE_MAX:
-            raise att.ATT_Error(att.ErrorCode.INVALID_ATTRIBUTE_LENGTH)
-        if self._mailbox.deliver(message):
+        if len(message) <= MESSAGE_MAX and self._mailbox.deliver(message):
             return True
         self.end(f"phone {self.peer} sent more than {_UNREAD_MAX} messages unasked")
         return False

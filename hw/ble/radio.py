@@ -17,6 +17,7 @@ from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
 
+from hw.ble.tasks import apart
 from hw.ports import HardwareFault
 
 logger = logging.getLogger(__name__)
@@ -48,12 +49,13 @@ class Radio:
     @classmethod
     async def open(cls, transport: str, *, name: str, address: str) -> Self:
         """Power a controller on. Raises `HardwareFault`, with nothing left open."""
+        _keep_strangers_out_of_the_log()
         opened: Transport | None = None
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 opened = await open_transport(transport)
                 device = _device(opened, name, address)
-                await device.power_on()
+                await apart(device.power_on())
         except Exception as error:
             await _close(opened)
             raise HardwareFault(_explain(transport, error)) from error
@@ -68,13 +70,15 @@ class Radio:
 
     async def hang_up(self, connection: Connection) -> None:
         """Ask the controller to end a connection; its end is reported by the device as usual."""
+        if self.device.connections.get(connection.handle) is not connection:
+            return  # gone already, and its handle may be another phone's by now
         command = hci.HCI_Disconnect_Command(
             connection_handle=connection.handle,
             reason=hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR,
         )
         try:
             async with asyncio.timeout(_HANG_UP_SECONDS):
-                await self.device.send_async_command(command)
+                await apart(self.device.send_async_command(command))
         except Exception as error:  # noqa: BLE001 - bumble raises anything once the peer is gone
             logger.debug("disconnecting %s: %s", connection.peer_address, error)
 
@@ -83,7 +87,7 @@ class Radio:
         if not self.lost.done():
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(_HANG_UP_SECONDS):
-                    await self.device.send_sync_command(hci.HCI_Reset_Command())
+                    await apart(self.device.send_sync_command(hci.HCI_Reset_Command()))
         self.device.host.on_transport_lost()  # type: ignore[no-untyped-call]
         await _close(self._transport)
 
@@ -106,6 +110,16 @@ def _refuse_pairing(device: Device, handle: int, pdu: bytes) -> None:
     """Answer a pairing request with *not supported*: PKOC neither pairs nor encrypts."""
     if pdu[:1] == b"\x01":  # Pairing Request
         device.send_l2cap_pdu(handle, smp.SMP_CID, _PAIRING_NOT_SUPPORTED)
+
+
+def _keep_strangers_out_of_the_log() -> None:
+    """bumble logs a traceback for each malformed packet: whoever is near could fill the disk.
+
+    A level that was set on purpose, for instance to look for a fault, stays.
+    """
+    log = logging.getLogger("bumble")
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.CRITICAL)
 
 
 async def _close(transport: Transport | None) -> None:

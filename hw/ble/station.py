@@ -21,6 +21,7 @@ from bumble.device import Connection, Device
 from hw.ble.peripheral_link import PeripheralLink
 from hw.ble.pkoc_gatt import NOTIFY_CHARACTERISTIC, SERVICE, WRITE_CHARACTERISTIC, advertisement
 from hw.ble.radio import Radio
+from hw.ble.tasks import stop
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ _SUBSCRIBE_SECONDS = 10.0
 # Often enough that a scanning phone sees the door within two of its scan windows.
 _ADVERTISING_INTERVAL_MS = 50.0
 _ADVERTISING_RETRY_SECONDS = 1.0
+# bumble passes a write on through two tasks, and a disconnection at once.
+_TURNS_OF_A_WRITE = 3
 # An app that lost its way starts over once or twice; nobody needs more on one connection.
 _SUBSCRIPTIONS_MAX = 8
 
@@ -88,10 +91,7 @@ class Station:
     async def close(self) -> None:
         """Leave the air: no more advertising, every phone disconnected, the controller free."""
         self._end("this reader has left the air")
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stop(self._tasks)
         if not self._radio.lost.done():
             await asyncio.gather(*(self._radio.hang_up(phone) for phone in self._phones))
         for state in self._phones.values():
@@ -136,18 +136,24 @@ class Station:
                 attribute.permissions |= att.Attribute.Permissions.WRITE_REQUIRES_AUTHORIZATION
 
     def _on_write(self, connection: Connection, message: bytes) -> None:
-        link = self._phone(connection).link
+        link = self._link(connection)
         if link is None:
-            raise att.ATT_Error(att.ErrorCode.WRITE_REQUEST_REJECTED)
-        if not link.wrote(message):
+            logger.debug("phone %s writes before it listens", connection.peer_address)
+        elif not link.wrote(message):
             self._cut_off(connection, "floods this reader")
 
     def _on_read(self, connection: Connection) -> bytes:
-        link = self._phone(connection).link
+        link = self._link(connection)
         return b"" if link is None else link.message
 
+    def _link(self, connection: Connection) -> PeripheralLink | None:
+        phone = self._phones.get(connection)
+        return None if phone is None else phone.link
+
     def _on_subscription(self, connection: Connection, notify: bool, _indicate: bool) -> None:  # noqa: FBT001
-        phone = self._phone(connection)
+        phone = self._phones.get(connection)
+        if phone is None:
+            return  # it has left
         phone.patience.cancel()
         old, phone.link = phone.link, None
         if not notify:
@@ -166,21 +172,20 @@ class Station:
 
     # The connections
 
-    def _phone(self, connection: Connection) -> _Phone:
-        phone = self._phones.get(connection)
-        if phone is None:
-            patience = asyncio.get_running_loop().call_later(
-                _SUBSCRIBE_SECONDS, self._cut_off, connection, "connected and said nothing"
-            )
-            phone = self._phones[connection] = _Phone(patience)
-        return phone
-
     def _on_connection(self, connection: Connection) -> None:
-        self._phone(connection)
-        connection.on(Connection.EVENT_DISCONNECTION, lambda _: self._on_disconnection(connection))
+        patience = asyncio.get_running_loop().call_later(
+            _SUBSCRIBE_SECONDS, self._cut_off, connection, "connected and said nothing"
+        )
+        self._phones[connection] = _Phone(patience)
+        connection.on(
+            Connection.EVENT_DISCONNECTION, lambda _: self._spawn(self._forget(connection))
+        )
         self._slot_free.set()
 
-    def _on_disconnection(self, connection: Connection) -> None:
+    async def _forget(self, connection: Connection) -> None:
+        """The phone has left; what it wrote just before is still on its way through bumble."""
+        for _ in range(_TURNS_OF_A_WRITE):
+            await asyncio.sleep(0)
         phone = self._phones.pop(connection, None)
         self._arrivals.pop(connection, None)
         if phone is not None:
@@ -194,7 +199,7 @@ class Station:
 
     async def _advertise(self) -> None:
         """Keep advertising while a further phone can be served; every connection ends it."""
-        while True:
+        while not self._over:
             await self._slot_free.wait()
             self._slot_free.clear()
             if self._device.is_advertising or len(self._phones) >= _PHONES_MAX:
