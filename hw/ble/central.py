@@ -142,6 +142,8 @@ class Central:
                 await self._cancel_attempt()
 
     async def _cancel_attempt(self) -> None:
+        if self._radio.lost.done():
+            return
         command = hci.HCI_LE_Create_Connection_Cancel_Command()
         with contextlib.suppress(*_BUMBLE_ERRORS):
             await apart(self._device.send_sync_command(command))

@@ -44,6 +44,7 @@ class Radio:
         self.name = name
         self.device = device
         self._transport = transport
+        self._closed = False
         self.lost: asyncio.Future[None] = transport.source.terminated
 
     @classmethod
@@ -83,7 +84,10 @@ class Radio:
             logger.debug("disconnecting %s: %s", connection.peer_address, error)
 
     async def close(self) -> None:
-        """Silence the controller and let it go. Never raises."""
+        """Silence the controller and let it go. Never raises; closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         if not self.lost.done():
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(_HANG_UP_SECONDS):

@@ -182,7 +182,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING)
     try:
         asyncio.run(_serve(options))
-    except (OSError, ValueError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         parser.exit(1, f"the air cannot open: {error}\n")
 
 

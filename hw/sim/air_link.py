@@ -67,7 +67,8 @@ class Forecast:
         at = math.ceil(now / interval) * interval
         while self._dice.random() < self._weather.loss:
             at += interval
-        at = max(at, self._last.get((sender, receiver), 0.0))
+        # Strictly later: timers of the same moment fire in any order.
+        at = max(at, self._last.get((sender, receiver), 0.0) + 1e-6)
         self._last[sender, receiver] = at
         return at
 

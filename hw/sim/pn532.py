@@ -189,7 +189,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING)
     try:
         asyncio.run(_serve(options))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         parser.exit(1, f"the simulated PN532 cannot start: {error}\n")
 
 

@@ -12,9 +12,12 @@ from pathlib import Path
 
 @contextlib.asynccontextmanager
 async def simulator(
-    port_file: Path, module: str, *options: str
+    port_file: Path, module: str, *options: str, ends: int = 0
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """`python -m module` with a port file; yields the process and its port, expects exit code 0."""
+    """`python -m module` with a port file; yields the process and its port.
+
+    `ends` is the exit code to expect.
+    """
     command = (sys.executable, "-m", module, *options, "--port-file", str(port_file))
     process = await asyncio.create_subprocess_exec(*command)
     try:
@@ -28,7 +31,7 @@ async def simulator(
             process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(5.0):
             await process.wait()
-    assert process.returncode == 0
+    assert process.returncode == ends
 
 
 def _port(path: Path) -> int | None:

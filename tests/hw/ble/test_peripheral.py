@@ -226,6 +226,7 @@ async def test_when_all_places_are_taken_the_door_is_not_advertised(
     assert await theirs.receive() == HELLO
 
 
+@pytest.mark.slow
 async def test_a_crowd_is_served(bench: LinkBench) -> None:
     """Twelve phones rush for a reader that serves eight at once; every one gets its turn."""
     served = 0
