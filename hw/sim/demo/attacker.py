@@ -1,0 +1,99 @@
+"""Somebody who sits on the broker: hears every plan message, and says things to the readers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiomqtt
+
+from shared.credential.p256 import PublicKey
+from shared.wire.envelope import open_signed
+from shared.wire.messages import Lease, PlanPage
+from shared.wire.topics import Leaf, every, parse, topic
+
+# The client library prints tracebacks when the broker goes; here it goes on purpose.
+_quiet = logging.getLogger("hw.sim.demo.mqtt")
+_quiet.setLevel(logging.CRITICAL)
+_RETRY_SECONDS = 0.1
+_CONNECT_SECONDS = 5.0
+
+
+class Attacker:
+    """Knows nothing secret. Use `overhearing` around whatever shall be recorded."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._heard: dict[str, list[bytes]] = {}
+        self._news = asyncio.Condition()
+        self._listening = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def overhearing(self) -> AsyncIterator[None]:
+        """Listen until the block ends; when the broker is lost, come back as soon as it does."""
+        task = asyncio.get_running_loop().create_task(self._overhear())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def ready(self) -> None:
+        """Wait until it listens."""
+        await self._listening.wait()
+
+    def heard(self, reader: str) -> list[bytes]:
+        """The plan messages for `reader` so far."""
+        return self._heard.get(reader, [])
+
+    async def next_page(self, reader: str, key: PublicKey, *, patience: float) -> PlanPage:
+        """The first page of a plan in several pages, from now on. Raises `TimeoutError`."""
+        known = len(self.heard(reader))
+        async with asyncio.timeout(patience), self._news:
+            while True:
+                for data in self.heard(reader)[known:]:
+                    known += 1
+                    page = page_of(data, reader, key)
+                    if page is not None and page.pages > 1:
+                        return page
+                await self._news.wait()
+
+    async def say(self, reader: str, *messages: bytes) -> None:
+        """Publish plan messages to `reader`, one after the other."""
+        async with self._connection() as client:
+            for message in messages:
+                await client.publish(topic(reader, Leaf.PLAN), message, qos=1)
+
+    async def _overhear(self) -> None:
+        while True:
+            try:
+                async with self._connection() as client:
+                    await client.subscribe(every(Leaf.PLAN), qos=1)
+                    self._listening.set()
+                    async for message in client.messages:
+                        await self._take(message)
+            except aiomqtt.MqttError:
+                self._listening.clear()
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _take(self, message: aiomqtt.Message) -> None:
+        place = parse(message.topic.value)
+        payload: Any = message.payload
+        if place is None:
+            return
+        async with self._news:
+            self._heard.setdefault(place.reader, []).append(bytes(payload or b""))
+            self._news.notify_all()
+
+    def _connection(self) -> aiomqtt.Client:
+        return aiomqtt.Client("127.0.0.1", self._port, timeout=_CONNECT_SECONDS, logger=_quiet)
+
+
+def page_of(data: bytes, reader: str, key: PublicKey) -> PlanPage | None:
+    """The plan page that a recorded message is, if it is one."""
+    place = parse(topic(reader, Leaf.PLAN))
+    message = None if place is None else open_signed(data, key, place, PlanPage, Lease)
+    return message if isinstance(message, PlanPage) else None

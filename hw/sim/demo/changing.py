@@ -1,0 +1,115 @@
+"""Rights change: how soon a door knows, and how soon the office knows that it does."""
+
+from __future__ import annotations
+
+from hw.sim.demo.office import Done, Json, unix
+from hw.sim.demo.opening import BLE, BY_CODE, NFC, expect_active, invite, register_card
+from hw.sim.demo.site import ADA, ALWAYS, DOORS, DORA, EMIL, FRONT, STAFF, STORE, WORKSHOP
+from hw.sim.demo.stage import Stage, expect, walk_through
+from hw.sim.demo.steps import Seen, Step
+from hw.sim.phone.eyes import watch
+
+
+async def grant_in_force(stage: Stage) -> Seen:
+    dora, site, post = stage.holders[DORA], stage.site, stage.post(WORKSHOP)
+    await register_card(stage, DORA)
+    await stage.refuses(WORKSHOP, lambda: dora.tap_nfc(post), reason="unknown", lamp="not here")
+    done = await stage.office.put(f"/groups/{site.groups[STAFF]}/people/{site.people[DORA]}")
+    change = await stage.processed(done.change, FRONT, WORKSHOP)
+    tap = await stage.opens(WORKSHOP, lambda: dora.tap_nfc(post), person=DORA, method=NFC)
+    took = receipt(stage, change, WORKSHOP, done)
+    return Seen(f"refused before, {took:.0f} ms to the receipt, then {tap.text}", took)
+
+
+async def phone_learns(stage: Stage) -> Seen:
+    ada, doors = stage.holders[ADA], stage.site.doors
+    plan = stage.site.plans[ALWAYS]
+    body = {"door_ids": [doors[name] for name in DOORS]}
+    done = await stage.office.put(f"/access_plans/{plan}", body)
+    change = await stage.processed(done.change, STORE)
+    said = (await ada.phone("doors")).splitlines()[-1]
+    expect(that=STORE in said, seen=f"the phone says: {said}")
+    await stage.opens(
+        STORE, lambda: ada.tap_ble(stage.world, stage.post(STORE)), person=ADA, method=BLE
+    )
+    return Seen(f"{said}; {STORE} opens", receipt(stage, change, STORE, done))
+
+
+async def enrol_by_code(stage: Stage) -> Seen:
+    emil, post = stage.holders[EMIL], stage.post(FRONT)
+    credential = await invite(stage, EMIL, BY_CODE)
+    code = credential["invitation_code"]
+    said = await emil.phone("redeem", code, "--controller", stage.office.url)
+    await expect_active(stage, credential)
+    await stage.settled()
+    tap = await stage.opens(FRONT, lambda: emil.tap_ble(stage.world, post), person=EMIL, method=BLE)
+    return Seen(f"{said.splitlines()[-1]}; {tap.text}", tap.milliseconds)
+
+
+async def revocation(stage: Stage) -> Seen:
+    emil, post = stage.holders[EMIL], stage.post(FRONT)
+    person = stage.site.people[EMIL]
+    credentials = await stage.office.get(f"/people/{person}/credentials")
+    done = await stage.office.delete(f"/people/{person}/credentials/{credentials[0]['id']}")
+    change = await stage.processed(done.change, FRONT, WORKSHOP)
+    await stage.refuses(
+        FRONT, lambda: emil.tap_ble(stage.world, post), reason="revoked", lamp="not here"
+    )
+    took = receipt(stage, change, FRONT, done)
+    return Seen(f"{took:.0f} ms to the receipt, then refused: revoked", took)
+
+
+async def change_processed(stage: Stage) -> Seen:
+    sites = await stage.office.get("/sites")
+    day = {"name": "Summer party", "first_day": "2030-07-01", "last_day": "2030-07-01", "kind": 1}
+    done = await stage.office.put(f"/sites/{sites[0]['id']}", {"holidays": [day]})
+    change = await stage.processed(done.change, *DOORS)
+    slowest = max(float(reader["milliseconds"]) for reader in change["readers"])
+    text = (
+        f"processed, {len(change['readers'])} readers acknowledged, the last after {slowest:.0f} ms"
+    )
+    return Seen(text, float(change["milliseconds"]))
+
+
+async def remote_open(stage: Stage) -> Seen:
+    door = stage.site.doors[FRONT]
+    after = await stage.mark(FRONT)
+    async with watch(*stage.post(FRONT).wires) as eyes:
+        await eyes.calm(patience=15)
+        done = await stage.office.post(f"/doors/{door}/admit", {})
+        line = await eyes.see(lambda now: now.strike == "released", patience=5)
+        await walk_through(eyes)
+    request = await stage.office.until(
+        f"/admission_requests/{done.body['admission_request_id']}",
+        lambda found: found["status"] != "pending",
+        patience=5,
+    )
+    expect(that=request["status"] == "admitted", seen=f"the request is {request['status']}")
+    event = await stage.event(FRONT, after, kind="remote")
+    expect(that=bool(event["operator"]), seen="the event does not name the operator")
+    taps = [
+        e
+        for e in await stage.office.events(stage.site.readers[FRONT], after=after)
+        if e["kind"] == "access"
+    ]
+    expect(that=not taps, seen="the remote opening was written down as a tap")
+    took = (line.at - unix(request["requested_at"])) * 1000
+    return Seen("admitted; strike released, event remote with its operator", took)
+
+
+def receipt(stage: Stage, change: Json, door: str, done: Done) -> float:
+    """Milliseconds from the answer to the edit until the door's reader had acknowledged it.
+
+    The receipt may be there before the answer is: then none.
+    """
+    reader = stage.site.readers[door]
+    acked = next(unix(one["acked_at"]) for one in change["readers"] if one["id"] == reader)
+    return max(0.0, (acked - done.at) * 1000)
+
+
+GRANT = Step("New grant in force", "unknown before; receipt; then the card opens", grant_in_force)
+NEW_DOOR = Step("A door for the phone", "the phone learns it and opens it", phone_learns)
+CODE = Step("Enrol by code", "a key, and the door opens", enrol_by_code)
+REVOKE = Step("Revocation", "receipt; then refused, event revoked", revocation)
+PROCESSED = Step("A change reads processed", "all three readers acknowledged", change_processed)
+REMOTE = Step("Remote open", "admitted, strike released, event remote", remote_open)

@@ -1,0 +1,70 @@
+"""What the director says while it goes on."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+
+from hw.sim.demo.commands import commands
+from hw.sim.demo.report import Report
+from hw.sim.demo.stage import Stage
+from hw.sim.demo.steps import Outcome, Step
+
+
+class Narrator:
+    """Colours on a terminal, plain text in a file."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+
+    def note(self, text: str) -> None:
+        """Something that is neither good nor bad."""
+        self._console.print(f"[dim]{escape(text)}[/]", soft_wrap=True)
+
+    def begin(self, step: Step) -> None:
+        if self._console.is_terminal:
+            self._console.print(f"[cyan]...[/] {escape(step.name)}", end="\r")
+
+    def end(self, outcome: Outcome) -> None:
+        """One line: what it was, what was seen, how long it took."""
+        mark = "[green] ok[/]" if outcome.ok else "[bold red] NO[/]"
+        took = "" if outcome.milliseconds is None else f" [yellow]{outcome.milliseconds:.0f} ms[/]"
+        seen = escape(outcome.seen)
+        self._console.print(f"{mark} [bold]{escape(outcome.step)}[/]: {seen}{took}", soft_wrap=True)
+
+    def report(self, report: Report) -> None:
+        self._console.print(report.table())
+        self.summary(report)
+
+    def summary(self, report: Report) -> None:
+        style = "green" if report.ok else "bold red"
+        self._console.print(escape(report.summary()), style=style, soft_wrap=True)
+
+    def stays_up(self, stage: Stage) -> None:
+        """Addresses, and what to try."""
+        world, office = stage.world, stage.office
+        addresses = [
+            ("Web API", f"{office.url}/api/3/docs"),
+            ("Token", str(office.token_file)),
+            ("Broker", f"{world.broker.address} ({world.broker.kind})"),
+            ("Air", world.air),
+            *((f"{post.door}, NFC", "{}:{}".format(*post.field)) for post in world.posts.values()),
+            *(
+                (f"{post.door}, wires", "{}:{}".format(*post.wires))
+                for post in world.posts.values()
+            ),
+            ("Logs", str(world.folder)),
+        ]
+        width = max(len(name) for name, _ in addresses)
+        lines = [f"{name:<{width}}  {escape(where)}" for name, where in addresses]
+        self._console.print(Panel("\n".join(lines), title="It stays up until Ctrl-C", expand=False))
+        self._console.print("Try, in another terminal:")
+        for command in commands(stage):
+            self._console.print(f"\n[dim]# {escape(command.why)}[/]")
+            # One line, however narrow the terminal is: it is there to be copied.
+            self._console.print(escape(command.line), style="cyan", soft_wrap=True)
+        self._console.print()
+
+    def trouble(self, text: str) -> None:
+        self._console.print(f"[bold red]doorward:[/] {escape(text)}", soft_wrap=True)
