@@ -192,6 +192,7 @@ class DoorSim:
             if watcher.full():
                 while not watcher.empty():
                     watcher.get_nowait()
+                    watcher.task_done()
                 watcher.put_nowait(replace(change, what="snapshot"))
             else:
                 watcher.put_nowait(change)

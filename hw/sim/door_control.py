@@ -13,7 +13,8 @@
               "rex": false, "tamper": false, "fire": false, "signal": "granted"}
 
 The last kind comes with every change (`strike`, `signal`, `contact`, `rex`, `tamper`, `fire`), and
-once at the start with the change `snapshot`. `at` is in UNIX seconds.
+once at the start with the change `snapshot`. `at` is in UNIX seconds. What an order changes is told
+before its `ok`.
 """
 
 from __future__ import annotations
@@ -118,32 +119,35 @@ class DoorControl:
         client = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._clients.add(client)
         client.add_done_callback(self._clients.discard)
+        client.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Obey and report until either ends: the client leaves, or it does not read."""
-        tasks = [
-            asyncio.get_running_loop().create_task(work)
-            for work in (self._obey(reader, writer), self._report(writer))
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+        loop = asyncio.get_running_loop()
+        with self._door.watch() as changes:
+            obeying = loop.create_task(self._obey(reader, writer, changes))
+            reporting = loop.create_task(_report(writer, changes))
+            try:
+                await asyncio.wait([obeying, reporting], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                writer.close()
+                obeying.cancel()
+                reporting.cancel()
+                await asyncio.gather(obeying, reporting, return_exceptions=True)
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
-    async def _report(self, writer: asyncio.StreamWriter) -> None:
-        with self._door.watch() as changes, contextlib.suppress(OSError):
-            while True:
-                await _write(writer, StateLine.of(await changes.get()))
-
-    async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _obey(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        changes: asyncio.Queue[DoorChange],
+    ) -> None:
         with contextlib.suppress(OSError):
             while line := await self._line(reader):
-                await _write(writer, await self._do(line))
+                answer = await self._do(line)
+                await changes.join()  # what it changed is told before that it is done
+                await _write(writer, answer)
 
     async def _line(self, reader: asyncio.StreamReader) -> bytes:
         try:
@@ -176,6 +180,13 @@ class DoorControl:
                 self._door.set_sensor(Sensor.TAMPER, active=order.active is not False)
             case "fire":
                 self._door.set_sensor(Sensor.FIRE, active=order.active is not False)
+
+
+async def _report(writer: asyncio.StreamWriter, changes: asyncio.Queue[DoorChange]) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            await _write(writer, StateLine.of(await changes.get()))
+            changes.task_done()
 
 
 async def _write(writer: asyncio.StreamWriter, line: Done | NotDone | StateLine) -> None:

@@ -160,6 +160,7 @@ class Field:
         visit = asyncio.get_running_loop().create_task(self._visit(reader, writer))
         self._visits.add(visit)
         visit.add_done_callback(self._visits.discard)
+        visit.add_done_callback(lambda _: writer.close())
 
     async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
