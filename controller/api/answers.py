@@ -318,9 +318,9 @@ class CredentialAnswer(Answer):
     created_at: Instant
     updated_at: Instant
     url: str | None = None
-    invitation_code: str | None = Field(None, examples=["ABCD-EFGH-JKMN-PQRS"])
+    invitation_code: str | None = Field(default=None, examples=["ABCD-EFGH-JKMN-PQRS"])
     invitation_expires_at: Instant | None = None
-    invitation_status: str | None = Field(None, examples=["pending", "expired"])
+    invitation_status: str | None = Field(default=None, examples=["pending", "expired"])
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_there(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

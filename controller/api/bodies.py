@@ -132,6 +132,14 @@ class ImportedPerson(PersonBody):
     cards: Annotated[list[ImportedCard], Field(max_length=20)] = _OPEN
 
 
+class ImportBody(Body):
+    """Many people, all of them or none."""
+
+    wrapper = "import"
+    required = ("people",)
+    people: list[ImportedPerson] = _OPEN
+
+
 class GroupBody(Body):
     """People who get access together."""
 

@@ -14,7 +14,7 @@ from controller.intent.credential_states import new_state
 from controller.intent.credential_types import TYPES
 from controller.intent.invitations import Secret
 from controller.intent.keys import OURS, key_hash, own_keys, parse_key
-from controller.lookup import existing
+from controller.lookup import check_exist, existing
 from controller.pages import Page, Window, fetch
 from controller.problems import Conflict, NotFound
 from controller.store.tables import Credential, Invitation, Person
@@ -62,19 +62,23 @@ async def find(session: AsyncSession, handle: str, person: int | None = None) ->
     return credential
 
 
-async def create(uow: UnitOfWork, person: int, draft: Draft) -> CredentialView:
-    """Give `person` a card, or invite them to enrol a phone.
+async def create(uow: UnitOfWork, person: int | None, draft: Draft) -> CredentialView:
+    """Give `person` (None: whom the draft's `person_id` names) a card, or invite their phone.
 
     Raises `NotFound`, `Invalid`, and `Conflict` for a card they have already.
     """
-    await existing(uow.session, Person, person)
+    if person is not None:
+        await existing(uow.session, Person, person)
+    else:
+        draft.require("person_id")
+        await check_exist(uow.session, Person, draft, "person_id")
     draft.require("credential_type_id")
     kind = TYPES.get(draft.get("credential_type_id"))
     if "credential_type_id" in draft and kind is None:
         draft.add("credential_type_id", f"is none of {', '.join(map(str, TYPES))}")
     credential = Credential(
         handle=new_handle(uow),
-        person_id=person,
+        person_id=person or draft.get("person_id"),
         type_id=draft.get("credential_type_id"),
         label=draft.get("label", kind.label if kind else ""),
         state="active",
@@ -111,7 +115,10 @@ async def update(
 
 
 async def remove(uow: UnitOfWork, handle: str, person: int | None = None) -> Credential:
-    """Revoke a credential for good; readers refuse it at once. Raises `NotFound`."""
+    """Revoke a credential for good; readers refuse it at once. Raises `NotFound`.
+
+    The hash of its key stays, so that its phone can be told.
+    """
     credential = await find(uow.session, handle, person)
     await _revoke(uow, [credential])
     return credential
