@@ -6,13 +6,9 @@ import asyncio
 from typing import Protocol
 
 from controller.ingest.store import Outcome, store
+from controller.ingest.waiting import Waiting
 from controller.store.database import Database
 from shared.wire.messages import EventBatch
-
-# A thousand live events, or two full batches of a draining journal, make one commit worth its wait.
-GROUP_ENTRIES = 1_000
-# What may wait in memory; beyond it, whoever submits waits, and in the end the broker.
-QUEUE_BATCHES = 1_000
 
 
 class Sink(Protocol):
@@ -23,23 +19,24 @@ class Sink(Protocol):
 
 
 class EventWriter:
-    """The one that writes events. `submit` from anywhere, `run` once."""
+    """The one that writes events. `offer` from anywhere, `run` once."""
 
     def __init__(self, database: Database, sink: Sink) -> None:
         self._database = database
         self._sink = sink
-        self._queue: asyncio.Queue[EventBatch] = asyncio.Queue(QUEUE_BATCHES)
+        self._waiting = Waiting()
+        self._offered = asyncio.Event()
 
-    async def submit(self, batch: EventBatch) -> None:
-        """Hand over a batch whose signature holds; waits while too many are under way."""
-        await self._queue.put(batch)
+    def offer(self, batch: EventBatch) -> bool:
+        """Take a batch whose signature holds; False: no room, its reader will send it again."""
+        taken = self._waiting.offer(batch)
+        self._offered.set()
+        return taken
 
     async def run(self) -> None:
         """Store groups of batches until cancelled; what is not stored the readers send again."""
         while True:
-            group = [await self._queue.get()]
-            entries = len(group[0].entries)
-            while entries < GROUP_ENTRIES and not self._queue.empty():
-                group.append(self._queue.get_nowait())
-                entries += len(group[-1].entries)
-            await self._sink.stored(await store(self._database, group))
+            await self._offered.wait()
+            self._offered.clear()
+            while group := self._waiting.take():
+                await self._sink.stored(await store(self._database, group))

@@ -175,7 +175,7 @@ async def test_the_writer_confirms_only_what_is_committed(building: Building) ->
     writer = EventWriter(building.database, Receiver())
     task = asyncio.create_task(writer.run())
     for first in range(1, 11):
-        await writer.submit(written.batch(first, first))
+        assert writer.offer(written.batch(first, first))
     await asyncio.wait_for(done.wait(), 10)
     task.cancel()
     assert [upto for upto, _ in seen] == list(range(1, 11))

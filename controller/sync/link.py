@@ -1,0 +1,293 @@
+"""One reader, as the controller sees it: what it has, what is on its way, what is due when.
+
+Pure: messages in, questions answered, monotonic time passed in. What was sent counts as there
+until the reader says otherwise or says nothing for too long; then it is sent again. So nothing
+rests on a broker that keeps its promises.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controller.sync.core import Held, Wanted, ahead
+from shared.wire.messages import Ack, CacheHealth, Hello, PlanState
+
+# Edits are gathered while they keep coming, and never longer than the second, counted from the
+# first that was not sent.
+GATHER_QUIET = 0.02
+GATHER_MOST = 0.1
+# A reader writes a delta to its card and confirms it within a second; on a bad line within five.
+RETRY_FIRST = 5.0
+RETRY_MAX = 60.0
+# After 5 + 10 + 20 seconds without a word it is not there, whatever the broker believes.
+SILENT_AFTER = 3
+_PAST_SESSIONS = 16
+_REMEMBERED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a reader has confirmed; `version` None: a plan that cannot be judged here."""
+
+    version: int | None
+    deny_counter: int
+
+
+class Link:
+    """The state of one reader. `jitter` gives numbers in [0, 1)."""
+
+    def __init__(self, reader: str, jitter: Callable[[], float]) -> None:
+        self.reader = reader
+        self.wanted: Wanted | None = None
+        self.held = Held()
+        self.session: bytes | None = None
+        self.nonce: bytes | None = None
+        self.quarantine: str | None = None
+        self.live = False  # has said something, and nobody has said that it is gone
+        self.silent = False  # does not answer any more
+        self.plan_busy = False  # messages are being handed to the broker
+        self.deny_busy = False
+        self.sent = Held()
+        self._jitter = jitter
+        self._quarantined_epoch = -1
+        self._past: deque[bytes] = deque(maxlen=_PAST_SESSIONS)
+        self._issued: dict[int, PlanState] = {}
+        self._moments: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
+        self._first_unsent = self._last_change = -math.inf
+        self._retry_at = math.inf
+        self._retries = 0
+        self._deny_examined: tuple[int, int] | None = None
+
+    # --- What is heard ---------------------------------------------------------------------------
+
+    def restore(self, session: bytes | None, held: Held, *, sure: bool) -> None:
+        """Pick up where an earlier run of the controller left off."""
+        self.session, self.held, self.sent = session, held, held
+        self.live = session is not None
+        if sure and held.plan is not None:
+            self.issue(held.plan)
+
+    def isolate(self, why: str, epoch: int) -> None:
+        """Send nothing that widens rights until plans are of a later epoch than `epoch`."""
+        self.quarantine, self._quarantined_epoch = why, epoch
+
+    def want(self, wanted: Wanted, now: float) -> None:
+        """Take note of what the reader should have as of `now`."""
+        before, self.wanted = self.wanted, wanted
+        if wanted == before:
+            return
+        self._moments.append((wanted.plan.version, wanted.deny_counter))
+        if before is None or before.plan != wanted.plan:
+            self._last_change = now
+            if self._first_unsent == math.inf:
+                self._first_unsent = now
+        self._judge()
+
+    def hello(self, hello: Hello) -> Receipt | None:
+        """The reader says what it has. None: the word of a session that is over."""
+        if hello.session != self.session:
+            if hello.session in self._past:
+                return None
+            if self.session is not None:
+                self._past.append(self.session)
+            self.session = hello.session
+        plan = hello.plan if hello.health is CacheHealth.GOOD else None
+        self.nonce = hello.nonce
+        self.held = Held(plan, hello.deny_counter)
+        self._heard()
+        self._send_again()
+        self._judge()
+        return self._receipt(0 if plan is None else None)
+
+    def ack(self, ack: Ack) -> Receipt | None:
+        """The reader confirms what it has. None: the word of another session."""
+        if self.session is None or ack.session != self.session:
+            return None
+        before = self.held
+        self.held = Held(_later(before.plan, ack.plan), max(before.deny_counter, ack.deny_counter))
+        self._heard()
+        if self._all_arrived():
+            self._retry_at = math.inf
+        self._judge()
+        return self._receipt(None)
+
+    def alive(self, session: bytes) -> bool:
+        """The reader says that it is there. Return whether that is news."""
+        if session != self.session or (self.live and not self.silent):
+            return False
+        self._heard()
+        self._send_again()
+        return True
+
+    def gone(self, session: bytes) -> bool:
+        """The broker says that the reader is gone. Return whether that is news."""
+        if session != self.session or not self.live:
+            return False
+        self.live = False
+        self._retry_at = math.inf
+        return True
+
+    def lost(self) -> None:
+        """The line to the broker broke: whatever was not confirmed may never have arrived."""
+        self.plan_busy = self.deny_busy = False
+        self._send_again()
+
+    # --- What is due -----------------------------------------------------------------------------
+
+    @property
+    def there(self) -> bool:
+        """Whether the reader can be expected to hear."""
+        return self.live and not self.silent
+
+    @property
+    def lease_due(self) -> bool:
+        """Whether the reader has all it should, and waits to be told so."""
+        wanted = self.wanted
+        return (
+            self.live
+            and self.nonce is not None
+            and self.quarantine is None
+            and wanted is not None
+            and self.held == Held(wanted.plan, wanted.deny_counter)
+        )
+
+    @property
+    def deny_due(self) -> bool:
+        """Whether there may be something to send of the deny set."""
+        if not self.live or self.deny_busy or self.wanted is None:
+            return False
+        counter = self.wanted.deny_counter
+        return self.sent.deny_counter < counter and self._deny_examined != (counter, self.released)
+
+    @property
+    def released(self) -> int:
+        """Up to which counter a key may be refused no longer: as of the plan in force there."""
+        wanted, plan = self.wanted, self.held.plan
+        if wanted is None:
+            return 0
+        if plan is None or plan == wanted.plan:
+            return wanted.deny_counter
+        if plan.epoch != wanted.plan.epoch:
+            return 0
+        return max((deny for version, deny in self._moments if version <= plan.version), default=0)
+
+    def plan_due(self, now: float) -> bool:
+        """Whether a delta or snapshot should go out now."""
+        return self._plan_unsent() and now >= self._gathered_at()
+
+    @property
+    def sure(self) -> bool:
+        """Whether the plan that the reader has, or will have, is certainly one of ours."""
+        plan = self.sent.plan
+        return plan is not None and self._issued.get(plan.version) == plan
+
+    @property
+    def deadline(self) -> float:
+        """When to look at this link again, if nothing happens before."""
+        if not self.live or self.plan_busy or self.deny_busy:
+            return math.inf
+        return min(self._gathered_at() if self._plan_unsent() else math.inf, self._retry_at)
+
+    def tick(self, now: float) -> bool:
+        """Send again what was not confirmed in time. Return whether the reader fell silent."""
+        if now < self._retry_at or self.plan_busy or self.deny_busy:
+            return False
+        self._retries += 1
+        self._send_again()
+        if self.silent or self._retries < SILENT_AFTER:
+            return False
+        self.silent = True
+        return True
+
+    # --- What was sent ---------------------------------------------------------------------------
+
+    def examined_deny(self) -> None:
+        """Remember that what is due of the deny set, as things are, was looked at."""
+        if self.wanted is not None:
+            self._deny_examined = (self.wanted.deny_counter, self.released)
+
+    def sent_deny(self, counter: int, now: float) -> None:
+        """The deny set up to `counter` is with the broker."""
+        self.sent = Held(self.sent.plan, counter)
+        self._expect(now)
+
+    def issue(self, plan: PlanState) -> None:
+        """Messages that lead to `plan` are about to be sent: it may be confirmed from now on."""
+        self._issued[plan.version] = plan
+        if len(self._issued) > _REMEMBERED:
+            del self._issued[next(iter(self._issued))]
+
+    def sent_plan(self, plan: PlanState, now: float) -> None:
+        """All that leads to `plan` is with the broker."""
+        self.sent = Held(plan, self.sent.deny_counter)
+        if self.wanted is not None and self.wanted.plan == plan:
+            self._first_unsent = math.inf
+        self._expect(now)
+
+    def sent_lease(self) -> None:
+        """The question is answered."""
+        self.nonce = None
+
+    # --- Inside ----------------------------------------------------------------------------------
+
+    def _heard(self) -> None:
+        self.live, self.silent, self._retries = True, False, 0
+
+    def _send_again(self) -> None:
+        """Start again from what the reader is known to have."""
+        self.sent = self.held
+        self._retry_at = math.inf
+        self._first_unsent = -math.inf
+        self._deny_examined = None
+
+    def _expect(self, now: float) -> None:
+        """Wait for the receipt, longer every time, spread over a fifth."""
+        if self._all_arrived():
+            return
+        wait = min(RETRY_FIRST * 2**self._retries, RETRY_MAX)
+        self._retry_at = now + wait * (0.9 + 0.2 * self._jitter())
+
+    def _all_arrived(self) -> bool:
+        held, sent = self.held, self.sent
+        arrived = sent.plan is None or _later(held.plan, sent.plan) == held.plan
+        return arrived and held.deny_counter >= sent.deny_counter
+
+    def _plan_unsent(self) -> bool:
+        return (
+            self.live
+            and not self.plan_busy
+            and self.quarantine is None
+            and self.wanted is not None
+            and self.sent.plan != self.wanted.plan
+        )
+
+    def _gathered_at(self) -> float:
+        return min(self._first_unsent + GATHER_MOST, self._last_change + GATHER_QUIET)
+
+    def _judge(self) -> None:
+        if self.wanted is None:
+            return
+        if self.quarantine is not None and self.wanted.plan.epoch > self._quarantined_epoch:
+            self.quarantine = None
+        why = ahead(self.wanted, self.held)
+        if why is not None and self.quarantine is None:
+            self.isolate(why, self.wanted.plan.epoch)
+
+    def _receipt(self, version: int | None) -> Receipt:
+        plan, wanted = self.held.plan, self.wanted
+        if plan is not None and wanted is not None and self.quarantine is None:
+            if plan == wanted.plan:
+                self.issue(plan)
+            if self._issued.get(plan.version) == plan:
+                version = plan.version
+        return Receipt(version, self.held.deny_counter)
+
+
+def _later(one: PlanState | None, other: PlanState | None) -> PlanState | None:
+    """Return the plan that came later; of two with one version the second."""
+    if one is None or other is None:
+        return one or other
+    return other if (other.epoch, other.version) >= (one.epoch, one.version) else one

@@ -1,0 +1,135 @@
+"""Sync and ingest as one service: connect, stay in step, come back after every loss."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from controller.identity.keys import ControllerKeys
+from controller.ingest.store import Outcome
+from controller.ingest.writer import EventWriter
+from controller.store.database import Database
+from controller.sync.admissions import Admissions
+from controller.sync.bus import Bus, BusLost, Connection, Publication
+from controller.sync.housekeeping import Housekeeping
+from controller.sync.inbox import SUBSCRIPTIONS, Inbox
+from controller.sync.lanes import Lanes, Urgency
+from controller.sync.publisher import Publisher
+from controller.sync.recorder import Recorder
+from controller.sync.roster import Roster
+from shared.wire.messages import EventReceipt
+from shared.wire.topics import Leaf, topic
+
+logger = logging.getLogger(__name__)
+
+RECONNECT_FIRST, RECONNECT_MAX = 0.25, 15.0
+_random = random.SystemRandom()
+
+
+class SyncService:
+    """Everything between the database and the broker. `run` once per process."""
+
+    def __init__(
+        self,
+        database: Database,
+        keys: ControllerKeys,
+        bus: Bus,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = _random.random,
+    ) -> None:
+        self._database = database
+        self._bus = bus
+        self._jitter = jitter
+        self.roster = Roster(keys.agreement, jitter)
+        self.lanes = Lanes()
+        self.recorder = Recorder(database)
+        self.publisher = Publisher(
+            database,
+            keys.signing,
+            self.roster,
+            self.lanes,
+            self.recorder,
+            monotonic=monotonic,
+        )
+        self.writer = EventWriter(database, self)
+        self.inbox = Inbox(self.publisher.post, self.writer, monotonic)
+        self.admissions = Admissions(self.publisher.post)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a broker."""
+        return self.lanes.open
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await self.publisher.look()
+        await self.recorder.nobody()
+        await self.admissions.begin()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pass_on_rings())
+            tasks.create_task(self._stay_connected())
+            tasks.create_task(self.recorder.run())
+            tasks.create_task(self.writer.run())
+            tasks.create_task(self.admissions.run())
+            tasks.create_task(Housekeeping(self._database).run())
+
+    async def stored(self, outcome: Outcome) -> None:
+        """Tell readers what is stored for good, and operators what came of their requests."""
+        for receipt in outcome.receipts:
+            self._send_receipt(receipt)
+        await self.admissions.answered((stored.reader, stored.event) for stored in outcome.events)
+
+    def _send_receipt(self, receipt: EventReceipt) -> None:
+        member = self.roster.get(receipt.reader)
+        if member is None or not self.lanes.open:
+            return  # The reader will send what it has no receipt for, and then get one.
+        pairwise = member.pairwise
+
+        async def job(connection: Connection) -> None:
+            payload = pairwise.seal(receipt, Leaf.CMD)
+            await connection.publish(Publication(topic(receipt.reader, Leaf.CMD), payload))
+
+        self.lanes.urgent.submit(job, Urgency.RECEIPT)
+
+    async def _pass_on_rings(self) -> None:
+        while True:
+            await self._database.committed.wait()
+            self.publisher.ring()
+            self.admissions.ring()
+
+    async def _stay_connected(self) -> None:
+        wait = RECONNECT_FIRST
+        while True:
+            connected = False
+            try:
+                async with self._bus.connect(SUBSCRIPTIONS) as connection:
+                    logger.info("connected to the broker")
+                    connected = True
+                    await self._serve(connection)
+            except* BusLost as lost:
+                if connected or wait == RECONNECT_FIRST:
+                    logger.warning("%s; readers go on by their last plan", _first(lost))
+            finally:
+                self.publisher.reset()
+            if connected:
+                await self.recorder.nobody()
+            wait = RECONNECT_FIRST if connected else min(wait * 2, RECONNECT_MAX)
+            await asyncio.sleep(wait * (0.5 + self._jitter()))
+
+    async def _serve(self, connection: Connection) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.lanes.run(connection))
+            tasks.create_task(self.inbox.listen(connection))
+            tasks.create_task(self.publisher.run())
+
+
+def _first(lost: BaseExceptionGroup[BusLost]) -> BaseException:
+    """Return what was raised first inside nested groups: it has the text."""
+    error: BaseException = lost
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
