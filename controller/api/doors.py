@@ -76,10 +76,12 @@ async def delete_door(who: Asking, door_id: Number) -> Result:
 
 @router.post("/doors/{door_id}/admit", status_code=202, responses=errors(404, 409))
 async def admit(who: Asking, door_id: Number) -> NewAdmissionAnswer:
-    """Open a door once, from afar. 409 `offline` where no reader is there to do it."""
+    """Open a door once, from afar: the request is sent on, `/admission_requests` tells the end.
+
+    409 `offline` where no reader is there to do it.
+    """
     async with who.edit("door.admit", f"door {door_id}") as uow:
         admission = await admissions.request(uow, door_id)
-    await who.office.commands.pulse(admission.id)
     return NewAdmissionAnswer(admission_request_id=admission.id, status=admission.status)
 
 

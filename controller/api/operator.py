@@ -12,7 +12,6 @@ from fastapi import Depends, Request, Response
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from controller.ports import Commands
 from controller.problems import Unauthorized
 from controller.store.database import Database
 from controller.store.uow import UnitOfWork
@@ -27,7 +26,6 @@ class Office:
     """What the API works with. `public_url` has no slash at its end."""
 
     database: Database
-    commands: Commands
     token: str
     public_url: str
 

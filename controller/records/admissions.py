@@ -12,7 +12,7 @@ from controller.store.uow import UnitOfWork
 
 
 async def request(uow: UnitOfWork, door: int) -> Admission:
-    """Write down that a door is to be opened once; the command itself is sent after the commit.
+    """Write down that a door is to be opened once; the sync sends it on after the commit.
 
     Raises `NotFound`, and `Conflict` where no reader is there to do it.
     """

@@ -27,11 +27,12 @@ class Faults:
 
 @dataclass(slots=True)
 class MemoryBroker:
-    """The broker. Topics of `keep` (by their last level) are retained."""
+    """Topics of `keep` (by their last level) are retained; while `down`, nobody connects."""
 
     generator: random.Random = field(default_factory=random.SystemRandom)
     faults: Faults = Faults()
     keep: tuple[str, ...] = ("state",)
+    down: bool = False
     published: int = 0
     _clients: list[_Client] = field(default_factory=list)
     _retained: dict[str, bytes] = field(default_factory=dict)
@@ -39,10 +40,13 @@ class MemoryBroker:
     @asynccontextmanager
     async def connect(self, subscribe: tuple[str, ...]) -> AsyncIterator[Connection]:
         """See `controller.sync.bus.Bus.connect`."""
+        if self.down:
+            raise BusLost("the broker in memory is down")
         client = _Client(self, tuple(filter_.split("/") for filter_ in subscribe))
         self._clients.append(client)
         for topic, payload in self._retained.items():
-            client.deliver(Publication(topic, payload))
+            if client.wants(topic):
+                client.deliver(Publication(topic, payload))
         try:
             yield client
         finally:
