@@ -8,6 +8,7 @@ util-linux, asks it to).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -116,7 +117,7 @@ class Processes:
             raise ProcessFailed(f"'{' '.join(command[:4])} …' takes over {patience:g} s") from None
         finally:
             if process.returncode is None:
-                process.kill()
+                _signal(process, signal.SIGKILL)
                 await process.wait()
         return Finished(process.returncode or 0, output.decode(errors="replace").strip())
 
@@ -128,7 +129,7 @@ class Processes:
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal, if there is anybody to get it."""
         if self.alive(name):
-            self._children[name].process.send_signal(number)
+            _signal(self._children[name].process, number)
 
     async def stop(self, name: str) -> None:
         """Ask it to end, insist if it does not, and wait for the end."""
@@ -140,7 +141,7 @@ class Processes:
             async with asyncio.timeout(_STOP_SECONDS):
                 await process.wait()
         except TimeoutError:
-            process.kill()
+            _signal(process, signal.SIGKILL)
             await process.wait()
         del self._children[name]
 
@@ -158,6 +159,12 @@ class Processes:
     def pids(self) -> Mapping[str, int]:
         """Who runs."""
         return {name: child.process.pid for name, child in self._children.items()}
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    # Python 3.11's own method may reap the child under the nose of asyncio, which then complains.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, number)
 
 
 def environment() -> dict[str, str]:
