@@ -24,7 +24,7 @@ from hw.ports import HardwareFault, LinkClosed
 
 logger = logging.getLogger(__name__)
 
-# An advertisement every 50 ms and a scan that never pauses.
+# Advertisements come every 30 ms, and the scan never pauses.
 _SCAN_MS = 20.0
 # Two phones that catch the same advertisement collide: one of them tries again.
 _RETRY_SECONDS = 0.05

@@ -30,7 +30,7 @@ _PHONES_MAX = 8
 # A phone app connects, discovers and subscribes in two or three seconds on a bad day.
 _SUBSCRIBE_SECONDS = 10.0
 # Often enough that a scanning phone sees the door within two of its scan windows.
-_ADVERTISING_INTERVAL_MS = 50.0
+_ADVERTISING_INTERVAL_MS = 30.0
 _ADVERTISING_RETRY_SECONDS = 1.0
 # bumble passes a write on through two tasks, and a disconnection at once.
 _TURNS_OF_A_WRITE = 3

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 # A tap is noticed at the next look; a look at an empty field takes the chip some 10 ms.
-_POLL_SECONDS = 0.03
+_POLL_SECONDS = 0.02
 # A phone in a pocket answers within 400 ms, an old PIV card signs in a second and a half.
 _ANSWER_SECONDS = 2.5
 # A card has 5 ms to start after its selection (ISO 14443-4), the serial port needs some more.
@@ -270,5 +270,6 @@ class Pn532TagListener:
             case PermissionError():
                 why = "no permission; join the group `dialout`"
             case _:
-                why = f"{error}; is it plugged in, with its switches set to HSU (UART)?"
+                what = error.args[-1] if error.args else type(error).__name__
+                why = f"{what}; is it plugged in, with its switches set to HSU (UART)?"
         return HardwareFault(f"NFC reader pn532:{self._path}: {why}")
