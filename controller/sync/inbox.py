@@ -100,15 +100,14 @@ class Inbox:
 
     def _state(self, member: Member, state: State) -> None:
         link, recorder = member.link, self._post.recorder
-        if state.session != link.session:
-            return  # Of a session that is over, or whose hello is still on its way.
         if not state.online:
             if link.gone(state.session):
                 logger.info("reader %s is gone", member.reader)
                 recorder.gone(member.reader)
             return
-        link.alive(state.session)
-        recorder.heard(member.reader)
+        if not link.alive(state.session):
+            return  # Of a session that is over, or of a reader whose hello is still on its way.
+        recorder.heard(member.reader, state.session)
         recorder.state(
             member.reader,
             mode=state.mode,

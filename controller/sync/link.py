@@ -88,12 +88,10 @@ class Link:
 
     def hello(self, hello: Hello) -> Receipt | None:
         """The reader says what it has. None: the word of a session that is over."""
+        if hello.session in self._past:
+            return None
         if hello.session != self.session:
-            if hello.session in self._past:
-                return None
-            if self.session is not None:
-                self._past.append(self.session)
-            self.session = hello.session
+            self._begin(hello.session)
         plan = hello.plan if hello.health is CacheHealth.GOOD else None
         self.nonce = hello.nonce
         self.held = Held(plan, hello.deny_counter)
@@ -115,11 +113,20 @@ class Link:
         return self._receipt(None)
 
     def alive(self, session: bytes) -> bool:
-        """The reader says that it is there. Return whether that is news."""
-        if session != self.session or (self.live and not self.silent):
+        """The reader says that it is there. Return whether it can be taken at its word.
+
+        It may have begun a new session whose hello we missed, while we were not connected. Then it
+        has at least what it had, and can be told what it lacks without being asked.
+        """
+        if self.session is None or session in self._past:
             return False
+        if session != self.session:
+            self._begin(session)
+            self.nonce = None
+            self._send_again()
+        elif not self.there:
+            self._send_again()
         self._heard()
-        self._send_again()
         return True
 
     def gone(self, session: bytes) -> bool:
@@ -232,6 +239,11 @@ class Link:
         self.nonce = None
 
     # --- Inside ----------------------------------------------------------------------------------
+
+    def _begin(self, session: bytes) -> None:
+        if self.session is not None:
+            self._past.append(self.session)
+        self.session = session
 
     def _heard(self) -> None:
         self.live, self.silent, self._retries = True, False, 0

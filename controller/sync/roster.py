@@ -16,7 +16,6 @@ class Member:
 
     def __init__(self, row: MemberRow, agreement: PrivateKey, link: Link) -> None:
         self.reader = row.reader
-        self.enrolled_at = row.enrolled_at
         self.identity = PublicKey.parse(row.identity_key)
         self.link = link
         self._agreement = agreement
@@ -44,13 +43,13 @@ class Roster:
 
     def strangers(self, rows: list[PlanRow]) -> list[str]:
         """Return who of `rows` is not known yet, or has enrolled anew; forget who is not there."""
-        there = {row.reader: row.enrolled_at for row in rows}
+        there = {row.reader: row.identity_key for row in rows}
         for reader in [known for known in self._members if known not in there]:
             del self._members[reader]
         return [
             reader
-            for reader, enrolled_at in there.items()
-            if (member := self._members.get(reader)) is None or member.enrolled_at != enrolled_at
+            for reader, key in there.items()
+            if (member := self._members.get(reader)) is None or member.identity.point != key
         ]
 
     def admit(self, row: MemberRow) -> None:

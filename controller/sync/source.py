@@ -32,7 +32,7 @@ class PlanRow(NamedTuple):
     """What an enrolled reader should have."""
 
     reader: str
-    enrolled_at: int
+    identity_key: bytes
     wanted: Wanted
 
 
@@ -44,7 +44,6 @@ class MemberRow:
     """
 
     reader: str
-    enrolled_at: int
     identity_key: bytes
     session: bytes | None
     online: bool
@@ -66,12 +65,12 @@ class Steps:
 async def plans(session: AsyncSession) -> list[PlanRow]:
     """Return what every enrolled reader should have."""
     query = (
-        select(_PLAN.c.reader_id, _READER.c.enrolled_at, *_WANTED)
+        select(_PLAN.c.reader_id, _READER.c.identity_key, *_WANTED)
         .join(_READER, _READER.c.id == _PLAN.c.reader_id)
-        .where(_READER.c.status == "enrolled")
+        .where(_READER.c.status == "enrolled", _READER.c.identity_key.is_not(None))
     )
     found = await session.execute(query)
-    return [PlanRow(row[0], row[1] or 0, _wanted(row[2:])) for row in found]
+    return [PlanRow(row[0], row[1], _wanted(row[2:])) for row in found]
 
 
 async def members(session: AsyncSession, readers: Sequence[str]) -> list[MemberRow]:
@@ -80,7 +79,6 @@ async def members(session: AsyncSession, readers: Sequence[str]) -> list[MemberR
     query = (
         select(
             _READER.c.id,
-            _READER.c.enrolled_at,
             _READER.c.identity_key,
             _PLAN.c.session,
             _PLAN.c.online,
@@ -204,8 +202,8 @@ async def _wanted_of(session: AsyncSession, readers: Sequence[str]) -> dict[str,
 
 
 def _member(row: Sequence[Any]) -> MemberRow:
-    reader, enrolled_at, identity, session, online, version, deny, state, digest, count = row[:10]
-    wanted = _wanted(row[10:])
+    reader, identity, session, online, version, deny, state, digest, count = row[:9]
+    wanted = _wanted(row[9:])
     plan: PlanState | None = None
     if version == wanted.plan.version and version:
         plan = wanted.plan
@@ -214,7 +212,6 @@ def _member(row: Sequence[Any]) -> MemberRow:
     quarantine = (state or {}).get(QUARANTINE) or {}
     return MemberRow(
         reader=reader,
-        enrolled_at=enrolled_at or 0,
         identity_key=identity,
         session=session,
         online=bool(online),

@@ -1,0 +1,351 @@
+"""From the commit of an edit to the reader that has applied it, and back, over a bus in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import select
+
+from controller.identity.enrolment import enrol
+from controller.intent import readers
+from controller.records import admissions
+from controller.store.database import Database
+from controller.store.tables import Admission, Change, ChangeTarget, CompiledRow, Outbox, ReaderPlan
+from controller.sync.memory import MemoryBroker
+from controller.sync.service import SyncService
+from shared.access.rows import DOOR_KEY, Door, decode_row
+from tests.controller.building import CONTROLLER, Building, ReaderKeys, build
+from tests.controller.keys import point
+from tests.controller.sync.ends import ReaderEnd
+from tests.controller.sync.model_reader import ModelReader
+
+
+@asynccontextmanager
+async def running(*jobs: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run `jobs` meanwhile. What goes wrong in one of them is raised."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(job) for job in jobs]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    """Return once `holds` is true."""
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110 - what the database says rings no bell
+            await asyncio.sleep(0.01)
+
+
+def is_whole(model: ModelReader) -> bool:
+    return model.leases > 0
+
+
+class Site:
+    """A controller, a broker, and a model reader at every door."""
+
+    def __init__(self, building: Building) -> None:
+        self.building = building
+        self.broker = MemoryBroker()
+        self.service = SyncService(building.database, CONTROLLER, self.broker, jitter=lambda: 0.5)
+        self.ends = [
+            ReaderEnd(ModelReader(reader, secrets.token_bytes), ReaderKeys(number), self.broker)
+            for number, reader in enumerate(building.readers)
+        ]
+
+    @asynccontextmanager
+    async def up(self) -> AsyncIterator[None]:
+        """Run it all, and wait until every reader has a lease."""
+        async with running(self.service.run()):
+            await until(self.connected)
+            async with running(*(end.run() for end in self.ends)):
+                for end in self.ends:
+                    await end.until(is_whole)
+                yield
+
+    async def connected(self) -> bool:
+        return self.service.connected
+
+    async def plan(self, number: int = 0) -> ReaderPlan:
+        async with self.building.database.read() as session:
+            return await session.get_one(ReaderPlan, self.building.readers[number])
+
+    async def compiled(self, number: int = 0) -> dict[bytes, bytes]:
+        async with self.building.database.read() as session:
+            query = select(CompiledRow.row_key, CompiledRow.body).where(
+                CompiledRow.reader_id == self.building.readers[number]
+            )
+            return dict((await session.execute(query)).all())
+
+    async def processed(self) -> bool:
+        """Whether no change waits for anybody."""
+        async with self.building.database.read() as session:
+            waiting = await session.scalar(select(Change.id).where(Change.processed_at.is_(None)))
+        return waiting is None
+
+    async def in_step(self) -> None:
+        """Wait until every change is processed; then every reader has exactly its plan."""
+        await until(self.processed)
+        for number, end in enumerate(self.ends):
+            assert end.model.rows == await self.compiled(number)
+            assert end.model.wrong == []
+
+
+@pytest.fixture
+async def site(database: Database) -> Site:
+    building = await build(database, 2)
+    await building.enrol()
+    return Site(building)
+
+
+class TestPlans:
+    async def test_a_new_reader_gets_a_snapshot_and_a_lease(self, site: Site) -> None:
+        async with site.up():
+            await site.in_step()
+            await until(lambda: _confirmed(site))
+            plan = await site.plan()
+            assert plan.online
+            assert plan.version > 0
+            assert plan.session == site.ends[0].model.session
+
+    async def test_an_edit_arrives_at_whom_it_concerns(self, site: Site) -> None:
+        async with site.up():
+            await site.building.set_door(0, release_seconds=9)
+            await site.ends[0].until(lambda model: _release(model) == 9)
+            await site.in_step()
+            assert _release(site.ends[1].model) == 5
+
+    async def test_edits_in_quick_succession_arrive_together(self, site: Site) -> None:
+        async with site.up():
+            for seconds in range(6, 30):
+                await site.building.set_door(0, release_seconds=seconds)
+            await site.ends[0].until(lambda model: _release(model) == 29)
+            await site.in_step()
+            assert len(site.ends[0].model.applied) < 20
+
+    async def test_what_a_reader_confirmed_leaves_the_outbox(self, site: Site) -> None:
+        async with site.up():
+            for seconds in (6, 7, 8):
+                await site.building.set_door(0, release_seconds=seconds)
+                await site.in_step()
+            plan = await site.plan()
+            async with site.building.database.read() as session:
+                query = select(Outbox.version).where(Outbox.reader_id == plan.reader_id)
+                assert list(await session.scalars(query)) == [plan.version]
+
+    async def test_a_change_knows_its_readers_and_times(self, site: Site) -> None:
+        async with site.up():
+            await site.building.add_card(await site.building.add_person(), 7)
+            await site.in_step()
+        async with site.building.database.read() as session:
+            targets = list(await session.scalars(select(ChangeTarget)))
+            assert {target.reader_id for target in targets} == set(site.building.readers)
+            assert all(target.acked_at is not None for target in targets)
+
+    async def test_a_change_waits_for_the_reader_that_is_missing(self, site: Site) -> None:
+        async with site.up():
+            site.ends[1].deaf = True
+            await site.building.add_card(await site.building.add_person(), 7)
+            await site.ends[0].until(lambda model: any(point(7) in key for key in model.rows))
+
+            async def first_confirmed() -> bool:
+                async with site.building.database.read() as session:
+                    query = select(ChangeTarget).where(ChangeTarget.acked_at.is_(None))
+                    waiting = {target.reader_id for target in await session.scalars(query)}
+                return waiting == {site.building.readers[1]}
+
+            await until(first_confirmed)
+            assert not await site.processed()
+            site.ends[1].deaf = False
+            site.broker.drop()
+            await site.in_step()
+
+
+class TestRefusals:
+    async def test_a_revoked_card_is_in_the_deny_set(self, site: Site) -> None:
+        async with site.up():
+            handle = await site.building.add_card(await site.building.add_person(), 7)
+            await site.in_step()
+            await site.building.remove_card(handle)
+            for end in site.ends:
+                await end.until(lambda model: point(7) in model.denied)
+            await site.in_step()
+            assert (await site.plan()).acked_deny == site.ends[0].model.deny_counter > 0
+
+    async def test_it_overtakes_the_plan(self, site: Site) -> None:
+        async with site.up():
+            handle = await site.building.add_card(await site.building.add_person(), 7)
+            await site.in_step()
+            await site.building.remove_card(handle)
+            model = site.ends[0].model
+            await site.ends[0].until(lambda model: point(7) in model.denied)
+            assert any(point(7) in key for key in model.rows)
+
+    async def test_lifting_it_waits_for_the_plan(self, site: Site) -> None:
+        async with site.up():
+            handle = await site.building.add_card(await site.building.add_person(), 7)
+            await site.in_step()
+            for _ in range(3):
+                await site.building.set_card(handle, enabled=False)
+                await site.in_step()
+                assert point(7) in site.ends[0].model.denied
+                before = site.ends[0].model.rows
+                await site.building.set_card(handle, enabled=True)
+                await site.ends[0].until(lambda model: point(7) not in model.denied)
+                assert site.ends[0].model.rows != before
+                await site.in_step()
+
+
+class TestLosses:
+    async def test_everybody_comes_back_after_a_lost_broker(self, site: Site) -> None:
+        async with site.up():
+            for seconds in (6, 7, 8):
+                sessions = [end.model.session for end in site.ends]
+                site.broker.drop()
+                await site.building.set_door(0, release_seconds=seconds)
+                for end, session in zip(site.ends, sessions, strict=True):
+                    await end.until(lambda model, old=session: model.session != old)  # type: ignore[misc]
+                await site.in_step()
+                assert _release(site.ends[0].model) == seconds
+
+    async def test_a_reader_that_lost_its_cache_gets_it_again(self, site: Site) -> None:
+        async with site.up():
+            site.ends[0].model.lose_cache()
+            site.broker.drop()
+            await site.ends[0].until(lambda model: model.plan is not None)
+            await site.in_step()
+
+    async def test_the_controller_starts_again_where_it_was(self, site: Site) -> None:
+        async with site.up():
+            await site.in_step()
+        await site.building.set_door(0, release_seconds=9)
+        again = SyncService(site.building.database, CONTROLLER, site.broker, jitter=lambda: 0.5)
+        async with running(again.run(), *(end.run() for end in site.ends)):
+            await site.ends[0].until(lambda model: _release(model) == 9)
+            await site.in_step()
+
+    async def test_readers_that_stayed_connected_need_not_say_hello(self, site: Site) -> None:
+        first = asyncio.create_task(site.service.run())
+        await until(site.connected)
+        async with running(*(end.run() for end in site.ends)):
+            await site.ends[0].until(is_whole)
+            await site.in_step()
+            first.cancel()
+            await site.building.set_door(0, release_seconds=9)
+            hellos = site.ends[0].model.hellos
+            again = SyncService(site.building.database, CONTROLLER, site.broker)
+            async with running(again.run()):
+                await site.ends[0].until(lambda model: _release(model) == 9)
+                await site.in_step()
+            assert site.ends[0].model.hellos == hellos
+
+    async def test_nor_those_whose_hello_was_missed(self, site: Site) -> None:
+        async with site.up():
+            for end in site.ends:
+                end.pause = 0.0  # back before the controller is
+            site.broker.drop()
+            await site.building.set_door(0, release_seconds=9)
+            await site.ends[0].until(lambda model: _release(model) == 9, seconds=3)
+            await site.in_step()
+
+
+class TestMembers:
+    async def test_a_reader_that_enrols_meanwhile_is_served(self, database: Database) -> None:
+        building = await build(database, 1)
+        site = Site(building)
+        async with running(site.service.run()):
+            await until(site.connected)
+            await building.enrol()
+            await until(lambda: _present(site))
+            async with running(site.ends[0].run()):
+                await site.ends[0].until(is_whole)
+                await site.in_step()
+
+    async def test_a_removed_reader_is_not(self, site: Site) -> None:
+        async with site.up():
+            await site.building.edit(lambda uow: readers.remove(uow, site.building.readers[0]))
+            await until(lambda: _absent(site))
+            heard = site.broker.published
+            await site.ends[0].say(site.ends[0].model.hello(0.0))
+            await site.building.set_door(1, release_seconds=9)
+            await site.ends[1].until(lambda model: _release(model) == 9)
+            assert site.ends[0].model.nonce is not None
+            assert site.broker.published > heard
+
+    async def test_another_machine_with_the_same_name_is_heard(self, site: Site) -> None:
+        async with site.up():
+            pass
+        _, fresh = await site.building.edit(
+            lambda uow: readers.new_token(uow, site.building.readers[0])
+        )
+        site.building.tokens = [fresh.token]
+        await enrol(
+            site.building.database, ReaderKeys(9).application(fresh.token), CONTROLLER.public
+        )
+        model = ModelReader(site.building.readers[0], secrets.token_bytes)
+        other = ReaderEnd(model, ReaderKeys(9), site.broker)
+        async with running(site.service.run()):
+            await until(site.connected)
+            async with running(other.run()):
+                await other.until(is_whole)
+        assert model.rows == await site.compiled(0)
+
+
+class TestAdmissions:
+    async def ask(self, site: Site) -> int:
+        door = site.building.doors[0]
+        return (await site.building.edit(lambda uow: admissions.request(uow, door))).id
+
+    async def status(self, site: Site, number: int) -> str:
+        async with site.building.database.read() as session:
+            return (await session.get_one(Admission, number)).status
+
+    async def test_a_pulse_reaches_the_session_that_is_there(self, site: Site) -> None:
+        async with site.up():
+            await until(lambda: _online(site))
+            number = await self.ask(site)
+            await site.ends[0].until(lambda model: bool(model.pulses))
+            (pulse,) = site.ends[0].model.pulses
+            assert (pulse.session, pulse.operator) == (site.ends[0].model.session, number)
+            assert await self.status(site, number) == "pending"
+
+    async def test_without_a_broker_it_is_offline(self, site: Site) -> None:
+        async with site.up():
+            await until(lambda: _online(site))
+            site.broker.down = True
+            site.broker.drop()
+            number = await self.ask(site)
+
+            async def offline() -> bool:
+                return await self.status(site, number) == "offline"
+
+            await until(offline)
+
+
+def _release(model: ModelReader) -> int:
+    row = decode_row(model.rows[DOOR_KEY])
+    assert isinstance(row, Door)
+    return row.release
+
+
+async def _absent(site: Site) -> bool:
+    return site.service.roster.get(site.building.readers[0]) is None
+
+
+async def _present(site: Site) -> bool:
+    return not await _absent(site)
+
+
+async def _confirmed(site: Site) -> bool:
+    plan = await site.plan()
+    return plan.acked_version == plan.version
+
+
+async def _online(site: Site) -> bool:
+    return (await site.plan()).online
