@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -49,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    for talkative in ("alembic", "uvicorn"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+    os.umask(0o077)  # whatever is written here is nobody else's
     try:
         return _COMMANDS[asked.command](config)
     except (CannotListen, DataFolderError, KeyFileError, UnknownSchema) as error:
