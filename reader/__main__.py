@@ -14,7 +14,7 @@ from hw.ports import HardwareFault
 from hw.registry import UnknownDevice, open_ble, open_door, open_nfc
 from reader import app, config
 from reader.clock import SystemTime
-from reader.database import Damaged, TooNew
+from reader.database import TooNew, Unusable
 from reader.enrol import EnrolmentRefused, enrol
 from reader.identity import (
     Enrolment,
@@ -58,8 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
         config.ConfigError,
         EnrolmentRefused,
         IdentityError,
-        Damaged,
         TooNew,
+        Unusable,
         HardwareFault,
         UnknownDevice,
     ) as error:

@@ -15,13 +15,12 @@ from reader.memory import Memory
 from reader.refusals import Refusals
 from reader.session import Session
 from reader.taps import Taps
+from reader.upkeep import Upkeep
 from reader.uplink import Uplink
 from shared.wire.events import EventKind
-from shared.wire.messages import CacheHealth
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_EVERY = 60.0
 SOFTWARE = f"doorward-reader {version('doorward')}"
 
 
@@ -51,28 +50,14 @@ async def run(devices: Devices, bus: Bus, enrolment: Enrolment, keys: Keys, memo
             tasks.create_task(taps.serve_links(devices.links))
             tasks.create_task(taps.serve_tags(devices.tags))
             tasks.create_task(uplink.run())
-            tasks.create_task(_look_after(memory, doorkeeper))
+            tasks.create_task(Upkeep(memory, doorkeeper, uplink.ask).run())
             logger.info("door '%s' is served; plan: %s", enrolment.door, _plan(memory))
     finally:
         await devices.door.close()
 
 
-async def _look_after(memory: Memory, doorkeeper: Doorkeeper) -> None:
-    """Check the plan once after the start, then write down clock and lease every minute."""
-    if memory.cache.health is CacheHealth.DAMAGED:
-        detail = "plan cache damaged; refusing until a snapshot is here"
-        await doorkeeper.record([doorkeeper.event(EventKind.CACHE, detail=detail)])
-    elif not await memory.cache.verify():
-        logger.error("the plan cache does not match its digest; refusing until a snapshot is here")
-        detail = "plan cache does not match its digest"
-        await doorkeeper.record([doorkeeper.event(EventKind.CACHE, detail=detail)])
-    while True:
-        await asyncio.sleep(CHECKPOINT_EVERY)
-        await memory.checkpoint()
-
-
 def _plan(memory: Memory) -> str:
     plan = memory.cache.plan if memory.ready else None
     if plan is None:
-        return f"none ({memory.cache.health.value}); everybody is refused until one comes"
+        return f"none ({memory.health.value}); everybody is refused until one comes"
     return f"version {plan.version} with {plan.count} rows"

@@ -8,6 +8,7 @@ clock. The strike is secure unless one of the modes of `shared.access.mode` rele
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -23,6 +24,8 @@ REFUSAL_SHOWN = 2.0
 GLANCE = 30.0
 # A door without a plan still lets people out.
 EXIT_SECONDS = 5
+# At the start the inputs report how they are: a door that stands open then was not forced open.
+START_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,12 @@ Effect: TypeAlias = SetStrike | Show | Report
 
 @dataclass(frozen=True, slots=True)
 class _Pulse:
+    """A release on somebody's account: wanted, running from the first `settle` that allows it."""
+
     until: float
     who: Who
     overrides: bool
+    running: bool = False
     entered: bool = False
 
 
@@ -86,12 +92,14 @@ class DoorMachine:
         self.mode = DoorMode.SECURE
         self.open = False
         self._view = View()
-        self._pulse: _Pulse | None = None
+        self._pulses: tuple[_Pulse, ...] = ()
         self._exit_until = -math.inf
         self._active: set[Sensor] = set()
         self._open_since = 0.0
         self._alarm: Signal | None = None
         self._came_in = False
+        self._contact_wired = False  # a door without one is taken to be entered when granted
+        self._start: float | None = None
         self._refusal: tuple[Signal, float] | None = None
         self._released: bool | None = None
         self._shown: Signal | None = None
@@ -104,10 +112,17 @@ class DoorMachine:
         return bool(self._released)
 
     def grant(self, seconds: float, who: Who, now: float, *, overrides: bool = False) -> None:
-        """Release for `seconds`: a credential was granted, or an operator opens remotely."""
-        self._pulse = _Pulse(now + seconds, who, overrides)
+        """Release for `seconds`: a credential was granted, or an operator opens remotely.
+
+        If the next `settle` finds that the door's mode does not let it, it never was.
+        """
+        others = (pulse for pulse in self._pulses if pulse.who != who or pulse.entered)
+        self._pulses = (*others, _Pulse(now + seconds, who, overrides))
         self._refusal = None
-        self._came_in = self._came_in or who.person is not None
+
+    def releases_for(self, who: Who) -> bool:
+        """Return whether the strike is released on account of `who`."""
+        return any(pulse.who == who and pulse.running for pulse in self._pulses)
 
     def refuse(self, signal: Signal, now: float) -> None:
         """Show a refusal for a moment."""
@@ -141,9 +156,12 @@ class DoorMachine:
     def settle(self, view: View, now: float) -> list[Effect]:
         """Return what is to be done now that `view` is what the plan and clock say."""
         self._view = view
+        self._start = now if self._start is None else self._start
         self._came_in = self._came_in and _unlock_hours(view)
         self._expire(now)
-        self.mode = self._judge(now)
+        self._drop(pulse for pulse in self._pulses if not self._judge(now, (pulse,)).released)
+        self._run_pulses()
+        self.mode = self._judge(now, self._pulses)
         released = self.mode.released
         if self.mode is DoorMode.FAULT and view.door is not None:
             released = view.door.fail_safe
@@ -163,8 +181,7 @@ class DoorMachine:
     def deadline(self) -> float:
         """When `settle` is due, if nothing happens before."""
         times = [self._glance]
-        if self._pulse is not None:
-            times.append(self._pulse.until)
+        times.extend(pulse.until for pulse in self._pulses)
         if self._refusal is not None:
             times.append(self._refusal[1])
         if self._exit_until > -math.inf:
@@ -174,10 +191,7 @@ class DoorMachine:
         return min(times)
 
     def _expire(self, now: float) -> None:
-        if self._pulse is not None and now >= self._pulse.until:
-            if not self._pulse.entered and not self.open:
-                self._reports.append(Report(EventKind.NOT_ENTERED, self._pulse.who))
-            self._pulse = None
+        self._drop(pulse for pulse in self._pulses if now >= pulse.until)
         if now >= self._exit_until:
             pressed = Sensor.REX in self._active
             self._exit_until = now + self._release_seconds() if pressed else -math.inf
@@ -190,33 +204,60 @@ class DoorMachine:
                 self._alarm = Signal.HELD_OPEN
                 self._reports.append(Report(EventKind.HELD))
 
+    def _drop(self, ended: Iterable[_Pulse]) -> None:
+        """End pulses, saying of those that ran for nobody that they did."""
+        gone = tuple(ended)
+        for pulse in gone:
+            if pulse.running and not pulse.entered:
+                self._reports.append(Report(EventKind.NOT_ENTERED, pulse.who))
+        self._pulses = tuple(pulse for pulse in self._pulses if pulse not in gone)
+
+    def _run_pulses(self) -> None:
+        """Let every pulse run; through a door that stands open already, people go at once."""
+        for pulse in self._pulses:
+            if not pulse.running and not self._contact_wired:
+                self._came_in = self._came_in or pulse.who.person is not None
+        self._pulses = tuple(replace(pulse, running=True) for pulse in self._pulses)
+        if self.open:
+            self._enter()
+
+    def _enter(self) -> None:
+        """The door stands open: whoever was let in goes in."""
+        for pulse in self._pulses:
+            if pulse.running and not pulse.entered:
+                self._reports.append(Report(EventKind.ENTERED, pulse.who))
+                self._came_in = self._came_in or pulse.who.person is not None
+        self._pulses = tuple(replace(p, entered=p.entered or p.running) for p in self._pulses)
+
     def _opened(self, now: float) -> None:
-        self.open = True
+        self.open = self._contact_wired = True
         self._open_since = now
-        if self._pulse is not None and now < self._pulse.until:
-            self._pulse = replace(self._pulse, entered=True)
-            self._reports.append(Report(EventKind.ENTERED, self._pulse.who))
-        elif not (self._released or now < self._exit_until):
+        if any(pulse.running and now < pulse.until for pulse in self._pulses):
+            self._enter()
+        elif not (self._released or now < self._exit_until or self._starting(now)):
             self._alarm = Signal.FORCED_OPEN
             self._reports.append(Report(EventKind.FORCED))
 
+    def _starting(self, now: float) -> bool:
+        return self._start is None or now < self._start + START_SECONDS
+
     def _closed(self) -> None:
-        self.open = False
+        self.open, self._contact_wired = False, True
         if self._alarm is not None:
             self._alarm = None
             self._reports.append(Report(EventKind.CLOSED))
-        if self._pulse is not None and self._pulse.entered:
-            self._pulse = None  # relock as soon as the door is shut behind whoever came in
+        # Lock as soon as the door is shut behind whoever came in.
+        self._pulses = tuple(pulse for pulse in self._pulses if not pulse.entered)
         if Sensor.REX not in self._active:
             self._exit_until = -math.inf
 
-    def _judge(self, now: float) -> DoorMode:
+    def _judge(self, now: float, pulses: tuple[_Pulse, ...]) -> DoorMode:
         view = self._view
         inputs = Inputs(
             fire=Sensor.FIRE in self._active,
             exit=now < self._exit_until,
-            pulse=self._pulse is not None,
-            pulse_overrides=self._pulse is not None and self._pulse.overrides,
+            pulse=bool(pulses),
+            pulse_overrides=any(pulse.overrides for pulse in pulses),
             someone_came_in=self._came_in,
             lease_live=view.lease_live,
         )
@@ -229,7 +270,7 @@ class DoorMachine:
     def _signal(self) -> Signal:
         if self._alarm is not None:
             return self._alarm
-        if self._pulse is not None and self._released:
+        if self._pulses and self._released:
             return Signal.GRANTED
         if self._refusal is not None:
             return self._refusal[0]

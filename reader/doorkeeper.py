@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from hw.ports import DoorHardware, HardwareFault, SensorChange, Signal
-from reader.database import Damaged
+from reader.database import Unusable
 from reader.door import DoorMachine, Effect, Report, SetStrike, Show, View, Who
 from reader.memory import Memory
 from shared.access.mode import DoorMode
@@ -47,10 +47,10 @@ class Doorkeeper:
         return self._machine.released
 
     def grant(self, seconds: float, who: Who, *, overrides: bool = False) -> bool:
-        """Release now, for `seconds`. Return whether the strike did release."""
+        """Release now, for `seconds`. Return whether the strike did release on that account."""
         self._machine.grant(seconds, who, self._now(), overrides=overrides)
         self.settle()
-        return self._machine.released
+        return self._machine.releases_for(who)
 
     def refuse(self, signal: Signal) -> None:
         """Show a refusal for a moment."""
@@ -65,7 +65,7 @@ class Doorkeeper:
     def settle(self) -> None:
         """Bring the door to where machine, plan and clock want it."""
         before = (self._machine.mode, self._machine.open, self._machine.released)
-        for effect in self._machine.settle(self._view(), self._now()):
+        for effect in self._machine.settle(self.view(), self._now()):
             self._do(effect)
         if before != (self._machine.mode, self._machine.open, self._machine.released):
             self.changed.set()
@@ -85,11 +85,11 @@ class Doorkeeper:
     async def record(self, events: Sequence[Event], *, spend: bytes | None = None) -> None:
         """Write events into the journal, durably.
 
-        A use to `spend` that cannot be written raises `Damaged`: then nobody may enter on it.
+        A use to `spend` that cannot be written raises `Unusable`: then nobody may enter on it.
         """
         try:
             await self._memory.journal.append(events, spend=spend)
-        except Damaged as error:
+        except Unusable as error:
             if spend is not None:
                 raise
             # The door goes on: who is let in must not depend on a full card.
@@ -124,18 +124,14 @@ class Doorkeeper:
             case Report():
                 self._reports.put_nowait(effect)
 
-    def _view(self) -> View:
+    def view(self) -> View:
+        """What plan and clock say; nothing of a plan that is in doubt."""
         memory = self._memory
-        try:
-            settings = memory.cache.settings() if memory.ready else None
-        except Damaged:
-            settings = None
-        if settings is None or settings.door is None:
-            return View(clock=memory.clock.read())
+        settings, clock = memory.settings(), memory.clock.read()
+        if settings.door is None:
+            return View(clock=clock)
         unlock = settings.schedules.get(settings.door.unlock_schedule)
-        return View(
-            settings.door, settings.calendar, unlock, memory.clock.read(), memory.lease_live()
-        )
+        return View(settings.door, settings.calendar, unlock, clock, memory.lease_live())
 
     async def _watch_time(self) -> None:
         while True:

@@ -41,29 +41,48 @@ Judgement: TypeAlias = Fits | Known | Gap | Wrong
 
 
 @dataclass(frozen=True, slots=True)
+class DenyState:
+    """Which deny set, exactly."""
+
+    epoch: int = 0
+    counter: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Floor:
-    """The highest epoch, version and deny counter that were ever in force here."""
+    """The highest epochs, version and deny counter that were ever in force here."""
 
     epoch: int = 0
     version: int = 0
     deny_counter: int = 0
+    deny_epoch: int = 0
 
-    def raised(self, plan: PlanState | None, deny_counter: int) -> Floor:
-        """Return the floor after `plan` and `deny_counter` came into force."""
-        deny = max(self.deny_counter, deny_counter)
-        if plan is None or (plan.epoch, plan.version) <= (self.epoch, self.version):
-            return Floor(self.epoch, self.version, deny)
-        return Floor(plan.epoch, plan.version, deny)
+    def raised(self, plan: PlanState | None, denials: DenyState) -> Floor:
+        """Return the floor after `plan` and `denials` came into force."""
+        epoch, version = self.epoch, self.version
+        if plan is not None:
+            epoch, version = max((epoch, version), (plan.epoch, plan.version))
+        counter = max(self.deny_counter, denials.counter)
+        return Floor(epoch, version, counter, max(self.deny_epoch, denials.epoch))
+
+    def reached(self, plan: PlanState, denials: DenyState) -> bool:
+        """Return whether `plan` and `denials` are not older than what was in force before."""
+        current = (plan.epoch, plan.version) >= (self.epoch, self.version)
+        return current and denials.counter >= self.deny_counter
+
+    @property
+    def newest(self) -> int:
+        """The highest epoch of all: the controller has begun it, and speaks of no older one."""
+        return max(self.epoch, self.deny_epoch)
 
 
 def judge_page(page: PlanPage, plan: PlanState | None, floor: Floor) -> Judgement:
     """Judge one page of a delta or snapshot against the plan in force (None: none, or damaged)."""
     after = page.after
-    if page.page >= page.pages:
-        return Wrong(f"page {page.page} of {page.pages}")
-    if after.epoch < floor.epoch:
-        return Wrong(f"plan of epoch {after.epoch}, epoch {floor.epoch} is in force")
-    if plan is not None and after == plan:
+    floor = floor.raised(plan, DenyState())
+    if after.epoch < floor.newest:
+        return Wrong(f"plan of epoch {after.epoch}, epoch {floor.newest} is in force")
+    if after == plan:
         return Known()
     if after.epoch == floor.epoch and after.version < floor.version:
         return Wrong(f"plan version {after.version} again, version {floor.version} is in force")
@@ -75,17 +94,22 @@ def judge_page(page: PlanPage, plan: PlanState | None, floor: Floor) -> Judgemen
     return Fits() if fits else Gap()
 
 
-def judge_denials(update: DenyUpdate, counter: int, floor: Floor) -> Judgement:
-    """Judge a deny set update against the counter in force."""
-    if update.epoch < floor.epoch:
-        return Wrong(f"deny set of epoch {update.epoch}, epoch {floor.epoch} is in force")
+def judge_denials(update: DenyUpdate, held: DenyState, floor: Floor) -> Judgement:
+    """Judge a deny set update against the set in force.
+
+    After a loss the set may come in several updates, so that one below the floor fits, too; the
+    door refuses everybody until the floor is reached.
+    """
+    newest = max(floor.newest, held.epoch)
+    if update.epoch < newest:
+        return Wrong(f"deny set of epoch {update.epoch}, epoch {newest} is in force")
     if update.base > update.counter:
         return Wrong(f"deny set from {update.base} back to {update.counter}")
-    if update.counter == counter:
+    if (update.epoch, update.counter) == (held.epoch, held.counter):
         return Known()
-    if update.counter < counter:
-        return Wrong(f"deny set {update.counter} again, {counter} is in force")
-    return Fits() if update.base <= counter else Gap()
+    if update.counter < held.counter:
+        return Wrong(f"deny set {update.counter} again, {held.counter} is in force")
+    return Fits() if update.base <= held.counter else Gap()
 
 
 def judge_lease(

@@ -8,6 +8,7 @@ must survive anything: uses that were spent, clock floor, lease, and the highest
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import sqlite3
 from collections.abc import Sequence
@@ -17,11 +18,13 @@ from typing import TypeVar
 
 import msgspec
 
-from reader.database import Database
+from reader.database import Damaged, Database, NotAsWritten, Unusable, blob, number
 from shared.wire.events import GENESIS, Event, chain, encode_event
 from shared.wire.messages import MAX_BATCH
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 VERSION = 1
 SCHEMA = """
@@ -51,7 +54,8 @@ class Journal:
         """Take an open database; see `open_journal`."""
         self._database = database
         self.grown = asyncio.Event()  # set by every append; whoever waits for it clears it
-        (self.id,) = database.reader.execute("SELECT journal FROM head").fetchone()
+        self.id = database.read(lambda db: blob(_head(db, "journal")))
+        self._next = self._read_next()
 
     async def append(self, events: Sequence[Event], *, spend: bytes | None = None) -> int:
         """Write `events` durably, numbering them, and return the number of the first.
@@ -63,28 +67,25 @@ class Journal:
         return first
 
     def batch(self, first: int, limit: int = MAX_BATCH) -> Batch | None:
-        """Return up to `limit` entries from number `first` on, or None if there are none."""
-        db = self._database.reader
-        rows = db.execute(
-            "SELECT seq, body FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit)
-        ).fetchall()
-        if not rows:
-            return None
-        start = rows[0][0]
-        before = db.execute("SELECT hash FROM entry WHERE seq = ?", (start - 1,)).fetchone()
-        if before is None:
-            before = db.execute("SELECT kept_hash FROM head").fetchone()
-        return Batch(start, before[0], tuple(body for _, body in rows))
+        """Return up to `limit` entries from number `first` on, or None if there are none.
+
+        This and all others but `next_seq` raise `reader.database.Unusable`.
+        """
+        return self._database.read(lambda db: _batch(db, first, limit))
 
     @property
     def next_seq(self) -> int:
-        """The number that the next entry will have; the first is 1."""
-        return int(self._database.reader.execute("SELECT next FROM head").fetchone()[0])
+        """The number that the next entry will have; the first is 1. The last known, if need be."""
+        try:
+            self._next = self._read_next()
+        except Unusable as error:
+            logger.warning("%s", error)
+        return self._next
 
     @property
     def kept_from(self) -> int:
         """The number of the oldest entry that is not known to be stored elsewhere."""
-        return int(self._database.reader.execute("SELECT kept_from FROM head").fetchone()[0])
+        return self._database.read(lambda db: number(_head(db, "kept_from")))
 
     async def forget(self, upto: int) -> None:
         """Drop the entries up to number `upto`, which are stored elsewhere."""
@@ -92,24 +93,22 @@ class Journal:
 
     def spent(self, grant_id: bytes) -> int:
         """Return how many uses of a grant have been spent here."""
-        row = self._database.reader.execute(
-            "SELECT uses FROM spent WHERE grant_id = ?", (grant_id,)
-        ).fetchone()
-        return int(row[0]) if row else 0
+        return self._database.read(lambda db: _spent(db, grant_id))
 
     def note(self, name: str, kind: type[T]) -> T | None:
         """Return the value kept under `name`, or None."""
-        row = self._database.reader.execute(
-            "SELECT value FROM note WHERE name = ?", (name,)
-        ).fetchone()
-        return msgspec.json.decode(row[0], type=kind) if row else None
+        return self._database.read(lambda db: _note(db, name, kind))
 
     async def keep(self, name: str, value: object) -> None:
-        """Write `value` durably under `name`."""
-        body = msgspec.json.encode(value)
-        await self._database.write(
-            lambda db: db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, body))
-        )
+        """Write `value` durably under `name`; None removes it."""
+        await self._database.write(lambda db: _keep(db, name, value))
+
+    def keep_now(self, name: str, value: object) -> None:
+        """Do what `keep` does, in the calling thread: for start-up."""
+        self._database.write_now(lambda db: _keep(db, name, value))
+
+    def _read_next(self) -> int:
+        return self._database.read(lambda db: number(_head(db, "next")))
 
     def close(self) -> None:
         """Close the file."""
@@ -121,30 +120,80 @@ def open_journal(path: Path) -> Journal:
 
     A damaged journal is not replaced silently: it holds what nobody else has.
     """
-    database = Database(path, SCHEMA, VERSION)
-    database.write_now(_begin)
-    return Journal(database)
+    try:
+        database = Database(path, SCHEMA, VERSION)
+        try:
+            database.write_now(_begin)
+            return Journal(database)
+        except BaseException:
+            database.close()
+            raise
+    except Damaged as error:
+        raise Damaged(
+            f"{error}. Put it back from a copy, or move it away and start again: what it holds and "
+            "was not sent is lost then, and keys that open so many times count from the beginning"
+        ) from error
 
 
 def _begin(db: sqlite3.Connection) -> None:
-    db.execute(
-        "INSERT OR IGNORE INTO head VALUES (1, ?, 1, ?, 1, ?)",
-        (secrets.token_bytes(8), GENESIS, GENESIS),
-    )
+    """Give a new journal its name; one whose beginning has been lost must not begin again."""
+    (begun,) = db.execute("SELECT count(*) FROM head").fetchone()
+    (entries,) = db.execute("SELECT count(*) FROM entry").fetchone()
+    if entries and not begun:
+        raise NotAsWritten("the journal has entries and no head")
+    if not begun:
+        values = (secrets.token_bytes(8), GENESIS, GENESIS)
+        db.execute("INSERT INTO head VALUES (1, ?, 1, ?, 1, ?)", values)
+
+
+def _head(db: sqlite3.Connection, column: str) -> object:
+    value: object = db.execute(f"SELECT {column} FROM head").fetchone()[0]  # noqa: S608 - ours
+    return value
+
+
+def _batch(db: sqlite3.Connection, first: int, limit: int) -> Batch | None:
+    rows = db.execute(
+        "SELECT seq, body FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit)
+    ).fetchall()
+    if not rows:
+        return None
+    start = rows[0][0]
+    before = db.execute("SELECT hash FROM entry WHERE seq = ?", (start - 1,)).fetchone()
+    previous = blob(before[0] if before else _head(db, "kept_hash"))
+    return Batch(start, previous, tuple(blob(body) for _, body in rows))
+
+
+def _spent(db: sqlite3.Connection, grant_id: bytes) -> int:
+    row = db.execute("SELECT uses FROM spent WHERE grant_id = ?", (grant_id,)).fetchone()
+    return number(row[0]) if row else 0
+
+
+def _note(db: sqlite3.Connection, name: str, kind: type[T]) -> T | None:
+    row = db.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+    try:
+        return msgspec.json.decode(blob(row[0]), type=kind) if row else None
+    except msgspec.MsgspecError as error:
+        raise NotAsWritten(f"the note '{name}' cannot be read") from error
+
+
+def _keep(db: sqlite3.Connection, name: str, value: object) -> None:
+    db.execute("DELETE FROM note WHERE name = ?", (name,))
+    if value is not None:
+        db.execute("INSERT INTO note VALUES (?, ?)", (name, msgspec.json.encode(value)))
 
 
 def _append(db: sqlite3.Connection, events: Sequence[Event], spend: bytes | None) -> int:
-    first, head = db.execute("SELECT next, hash FROM head").fetchone()
-    for number, event in enumerate(events, first):
-        body = encode_event(msgspec.structs.replace(event, seq=number))
+    first, head = number(_head(db, "next")), blob(_head(db, "hash"))
+    for seq, event in enumerate(events, first):
+        body = encode_event(msgspec.structs.replace(event, seq=seq))
         head = chain(head, body)
-        db.execute("INSERT INTO entry VALUES (?, ?, ?)", (number, head, body))
+        db.execute("INSERT INTO entry VALUES (?, ?, ?)", (seq, head, body))
     db.execute("UPDATE head SET next = ?, hash = ?", (first + len(events), head))
     if spend is not None:
         db.execute(
             "INSERT INTO spent VALUES (?, 1) ON CONFLICT DO UPDATE SET uses = uses + 1", (spend,)
         )
-    return int(first)
+    return first
 
 
 def _forget(db: sqlite3.Connection, upto: int) -> None:

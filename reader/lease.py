@@ -7,11 +7,20 @@ alive; and where the time of day is trusted, at least the true time since the re
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, replace
 
 WARN_AFTER = 24 * 3600.0
 # What a boot costs while nobody knows how long the power was gone.
 BOOT_COST = 900.0
+
+
+class Standing(enum.Enum):
+    """How a lease stands."""
+
+    LIVE = "live"
+    OLD = "old"  # somebody should look why no word comes
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +55,10 @@ class Lease:
     def live(self, limit: int, uptime: float, trusted_now: int | None = None) -> bool:
         """Return whether less than `limit` seconds are used up."""
         return self.renewed_at > 0 and self.spent_at(uptime, trusted_now) < limit
+
+    def standing(self, limit: int, uptime: float, trusted_now: int | None = None) -> Standing:
+        """Return how the lease stands, if it may last `limit` seconds."""
+        if not self.live(limit, uptime, trusted_now):
+            return Standing.ENDED
+        old = self.spent_at(uptime, trusted_now) >= WARN_AFTER
+        return Standing.OLD if old else Standing.LIVE

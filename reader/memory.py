@@ -1,27 +1,36 @@
-"""What a reader knows and must not forget: plan cache, journal, clock, lease, floor."""
+"""What a reader knows and must not forget: plan, deny set, journal, clock, lease, floor."""
 
 from __future__ import annotations
 
+import logging
+from contextlib import ExitStack
 from pathlib import Path
 
-from reader.cache import PlanCache, open_cache
+from reader.cache import NOTHING, PlanCache, Settings
 from reader.clock import Anchor, ReaderClock, TimeSource
-from reader.database import Damaged
+from reader.database import Unusable
+from reader.denials import DenySet
 from reader.inbound import Floor
 from reader.journal import Journal, open_journal
-from reader.lease import Lease
+from reader.lease import Lease, Standing
 from shared.access.decide import Knowledge
+from shared.access.rows import Grant
 from shared.wire.messages import CacheHealth
 
-CACHE, JOURNAL = "plan.db", "journal.db"
+CACHE, DENIALS, JOURNAL = "plan.db", "deny.db", "journal.db"
+
+logger = logging.getLogger(__name__)
 
 
 class Memory:
     """One reader's lasting state, and the answers drawn from it."""
 
-    def __init__(self, cache: PlanCache, journal: Journal, time: TimeSource) -> None:
-        """Pick up where the last run of the daemon left off."""
+    def __init__(
+        self, cache: PlanCache, denials: DenySet, journal: Journal, time: TimeSource
+    ) -> None:
+        """Pick up where the last run of the daemon left off. Raises `Unusable`."""
         self.cache = cache
+        self.denials = denials
         self.journal = journal
         self.time = time
         floor = journal.note("clock_floor", float) or 0.0
@@ -29,80 +38,140 @@ class Memory:
         never = Lease(0, 0.0, time.boot, time.uptime())
         kept = journal.note("lease", Lease) or never
         self.lease = kept.carried_over(time.boot, time.uptime())
-        self.floor = journal.note("floor", Floor) or Floor()
+        self._floor_kept = journal.note("floor", Floor) or Floor()
+        self.floor = self._floor_kept
+        self._begin(kept)
+
+    def _begin(self, kept: Lease) -> None:
+        """Write down at once what this start costs: the next power cut may come any moment."""
+        floor = self.floor = self._raised()
+        try:
+            if self.lease != kept:
+                self.journal.keep_now("lease", self.lease)
+            if floor != self._floor_kept:
+                self.journal.keep_now("floor", floor)
+                self._floor_kept = floor
+        except Unusable as error:
+            logger.warning("%s", error)
+
+    @property
+    def health(self) -> CacheHealth:
+        """Whether plan and deny set are whole, and not older than what was in force before."""
+        plan = self.cache.plan
+        if plan is None:
+            return self.cache.health
+        if not self.floor.reached(plan, self.denials.state):
+            return CacheHealth.DAMAGED
+        return CacheHealth.GOOD
 
     @property
     def ready(self) -> bool:
-        """Whether plan and deny set are whole, and not older than what was in force before."""
-        if self.cache.health is not CacheHealth.GOOD:
-            return False
-        plan = self.cache.plan
-        return (
-            plan is not None
-            and (plan.epoch, plan.version) >= (self.floor.epoch, self.floor.version)
-            and self.cache.deny_counter >= self.floor.deny_counter
-        )
+        """Whether there is something to decide by; otherwise everybody is refused."""
+        return self.health is CacheHealth.GOOD
+
+    def settings(self) -> Settings:
+        """Return door, calendar and schedules in force; nothing if anything is in doubt."""
+        try:
+            return self.cache.settings() if self.ready else NOTHING
+        except Unusable as error:
+            logger.warning("%s", error)
+            return NOTHING
 
     def lease_live(self) -> bool:
         """Whether the plan may still be used."""
-        door = self.cache.settings().door
+        door = self.settings().door
+        return door is not None and self._live(door.lease)
+
+    def lease_standing(self) -> Standing:
+        """Return how the lease of the plan in force stands; live without a plan: none is used."""
+        door = self.settings().door
         if door is None:
-            return False
-        return self.lease.live(door.lease, self.time.uptime(), self.clock.trusted_seconds())
+            return Standing.LIVE
+        return self.lease.standing(door.lease, self.time.uptime(), self.clock.trusted_seconds())
 
     def know(self, key: bytes | None, *, fault: bool = False) -> Knowledge:
-        """Return all that bears on an attempt with `key`; nothing if the cache is in doubt."""
+        """Return all that bears on an attempt with `key`; nothing if anything is in doubt."""
         try:
             return self._know(key, fault=fault) if self.ready else Knowledge()
-        except Damaged:
+        except Unusable as error:
+            logger.warning("%s", error)
             return Knowledge()
 
     def _know(self, key: bytes | None, *, fault: bool) -> Knowledge:
-        settings = self.cache.settings()
-        grants = self.cache.grants(key) if key is not None else ()
+        settings, grants = self.cache.look_up(key or b"")
         return Knowledge(
             door=settings.door,
             calendar=settings.calendar,
             schedules=settings.schedules,
             grants=grants,
-            denied=self.cache.denied(key) if key is not None else None,
-            uses_spent={g.id: self.journal.spent(g.id) for g in grants if g.uses is not None},
+            denied=self.denials.cause(key) if key is not None else None,
+            uses_spent={g.id: self._spent(g) for g in grants if g.uses is not None},
             fault=fault,
-            lease_live=self.lease_live(),
+            lease_live=settings.door is not None and self._live(settings.door.lease),
         )
+
+    def _spent(self, grant: Grant) -> int:
+        """Return how many uses are spent; all of them, if that cannot be read."""
+        try:
+            return self.journal.spent(grant.id)
+        except Unusable as error:
+            logger.warning("%s", error)
+            return grant.uses or 0
+
+    def _live(self, limit: int) -> bool:
+        return self.lease.live(limit, self.time.uptime(), self.clock.trusted_seconds())
 
     async def renew(self, signed_ms: int, asked_at: float) -> bool:
         """Renew the lease, and the clock if the answer was quick. Return whether it was.
 
         `signed_ms` answers a question asked at uptime `asked_at`; the lease counts from there.
+        Raises `Unusable` when it cannot be written down; it holds until the next start then.
         """
         trusted = self.clock.set(signed_ms / 1000, asked_at)
         self.lease = Lease.renewed(signed_ms // 1000, self.time.boot, asked_at)
         await self.journal.keep("lease", self.lease)
-        if trusted:
-            await self.journal.keep("anchor", self.clock.anchor)
+        await self.journal.keep("anchor", self.clock.anchor)
         return trusted
 
     async def raise_floor(self) -> None:
-        """Remember that what is in force now is the least that will ever be accepted."""
-        floor = self.floor.raised(self.cache.plan, self.cache.deny_counter)
-        if floor != self.floor:
-            self.floor = floor
+        """Remember that what is in force now is the least that will ever be accepted.
+
+        Raises `Unusable`.
+        """
+        floor = self.floor = self._raised()
+        if floor != self._floor_kept:
             await self.journal.keep("floor", floor)
+            self._floor_kept = floor
 
     async def checkpoint(self) -> None:
-        """Write down clock floor and lease; called every minute."""
-        await self.journal.keep("clock_floor", self.clock.checkpoint())
+        """Write down clock floor and lease; called every minute. Raises `Unusable`."""
         self.lease = self.lease.checkpoint(self.time.uptime(), self.clock.trusted_seconds())
+        await self.journal.keep("clock_floor", self.clock.checkpoint())
         await self.journal.keep("lease", self.lease)
 
+    def _raised(self) -> Floor:
+        return self.floor.raised(self.cache.plan, self.denials.state)
+
     def close(self) -> None:
-        """Finish writing and close both files."""
+        """Finish writing and close all files."""
         self.cache.close()
+        self.denials.close()
         self.journal.close()
 
 
 def open_memory(folder: Path, time: TimeSource) -> Memory:
-    """Open (or create) what lies in `folder`. Raises `Damaged` for the journal, or `TooNew`."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Memory(open_cache(folder / CACHE), open_journal(folder / JOURNAL), time)
+    """Open (or create) what lies in `folder`. Raises `Unusable` or `reader.database.TooNew`."""
+    with ExitStack() as opened:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unusable(f"{folder} cannot be made: {error.strerror}") from error
+        journal = open_journal(folder / JOURNAL)
+        opened.callback(journal.close)
+        cache = PlanCache(folder / CACHE)
+        opened.callback(cache.close)
+        denials = DenySet(folder / DENIALS)
+        opened.callback(denials.close)
+        memory = Memory(cache, denials, journal, time)
+        opened.pop_all()
+    return memory

@@ -6,17 +6,19 @@ import asyncio
 import logging
 
 from reader.bus import Connection, Publication
+from reader.database import Unusable
 from reader.door import Who
 from reader.doorkeeper import Doorkeeper
 from reader.identity import Enrolment, Keys
 from reader.memory import Memory
 from reader.refusals import Refusals
 from reader.sync import ANSWER_WITHIN, Outgoing, Sync
+from reader.upload import Window
 from shared.access.rows import Door
 from shared.wire.envelope import PairwiseKey, seal_signed
 from shared.wire.events import EventKind
 from shared.wire.messages import MAX_BATCH, EventBatch, Pulse, State
-from shared.wire.topics import DOWN, Leaf, parse, topic
+from shared.wire.topics import DOWN, Leaf, Place, parse, topic
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +26,13 @@ logger = logging.getLogger(__name__)
 MAX_UNCONFIRMED = 4 * MAX_BATCH
 # A batch of the longest entries must stay below what a message may be.
 BATCH_BYTES = 200_000
+# A journal that cannot be read is tried again after so long.
+JOURNAL_RETRY = 60.0
 # Somebody else's word in our place is put right, but not in a race.
 REPAIR_PAUSE = 1.0
+# The pages of a snapshot of a million grants. They wait here, so that what comes after them need
+# not: a revocation, a remote opening, a receipt.
+MAX_PAGES_WAITING = 500
 
 
 class Session:
@@ -53,6 +60,8 @@ class Session:
         self._asked = asyncio.Event()
         self._live_from = memory.journal.next_seq
         self._told = b""
+        self._overwritten = asyncio.Event()
+        self._plans: asyncio.Queue[tuple[Place, bytes]] = asyncio.Queue(MAX_PAGES_WAITING)
         self._sync = Sync(
             enrolment,
             keys,
@@ -60,7 +69,7 @@ class Session:
             say=self._say,
             pulse=self._pulse,
             refused=self._refused,
-            changed=doorkeeper.settle,
+            changed=self._changed,
             software=software,
         )
 
@@ -80,9 +89,16 @@ class Session:
         self._connection = connection
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(connection))
+            tasks.create_task(self._take_plans())
             tasks.create_task(self._ask())
             tasks.create_task(self._send_journal())
             tasks.create_task(self._tell_state())
+            tasks.create_task(self._repair_state())
+
+    def ask_again(self) -> None:
+        """Something is missing here: say hello soon."""
+        self._sync.ask_again()
+        self._asked.set()
 
     async def _listen(self, connection: Connection) -> None:
         async for message in connection.messages():
@@ -90,13 +106,23 @@ class Session:
             if place is None or place.reader != self._reader:
                 continue
             if place.leaf is Leaf.STATE:
-                await self._check_state(message.payload)
-                continue
-            before = self._sync.stored_upto
-            await self._sync.take(place, message.payload)
-            if self._sync.stored_upto != before:
-                self._grown.set()
-            self._asked.set()
+                self._check_state(message.payload)
+            elif place.leaf is Leaf.PLAN:
+                await self._plans.put((place, message.payload))
+            else:
+                await self._take(place, message.payload)
+
+    async def _take_plans(self) -> None:
+        while True:
+            place, payload = await self._plans.get()
+            await self._take(place, payload)
+
+    async def _take(self, place: Place, payload: bytes) -> None:
+        before = self._sync.stored_upto
+        await self._sync.take(place, payload)
+        if self._sync.stored_upto != before:
+            self._grown.set()
+        self._asked.set()
 
     async def _ask(self) -> None:
         """Say hello whenever it is due."""
@@ -112,22 +138,29 @@ class Session:
 
     async def _send_journal(self) -> None:
         """Send what is not confirmed, in order; again from there when no receipt comes."""
-        journal = self._memory.journal
-        sent = journal.kept_from - 1
+        while True:
+            try:
+                await self._send_from(self._memory.journal.kept_from)
+            except Unusable as error:
+                logger.warning("%s; nothing is sent from it", error)
+                await asyncio.sleep(JOURNAL_RETRY)
+
+    async def _send_from(self, first: int) -> None:
+        now = asyncio.get_running_loop().time
+        window = Window(first - 1, room=MAX_UNCONFIRMED, patience=ANSWER_WITHIN)
         while True:
             self._grown.clear()
-            confirmed = max(self._sync.stored_upto, journal.kept_from - 1)
-            sent = max(sent, confirmed)
-            if sent - confirmed < MAX_UNCONFIRMED:
-                upto = await self._send_batch(sent + 1)
-                if upto is not None:
-                    sent = upto
-                    continue
+            window.confirm(self._sync.stored_upto, now())
+            start = window.next(now())
+            upto = await self._send_batch(start) if start is not None else None
+            if upto is not None:
+                window.sent(upto, now())
+                continue
             try:
-                async with asyncio.timeout(ANSWER_WITHIN if sent > confirmed else None):
+                async with asyncio.timeout_at(window.deadline):
                     await self._grown.wait()
             except TimeoutError:
-                sent = max(self._sync.stored_upto, journal.kept_from - 1)
+                pass
 
     async def _send_batch(self, first: int) -> int | None:
         """Send the entries from number `first` on; return the last sent, None for none."""
@@ -153,19 +186,35 @@ class Session:
         return batch.first + len(entries) - 1
 
     async def _tell_state(self) -> None:
-        """Publish the retained state now and whenever mode or contact change."""
+        """Publish the retained state now and whenever something of it changes."""
         while True:
             self._door.changed.clear()
-            publication = self._sealed(Outgoing(Leaf.STATE, self._state()))
-            self._told = publication.payload
-            await self._publish(publication)
+            await self._publish_state()
             await self._door.changed.wait()
 
-    async def _check_state(self, payload: bytes) -> None:
-        """Put the retained state right, if somebody (an old session's will) overwrote it."""
-        if payload != self._told and self._told:
+    async def _repair_state(self) -> None:
+        """Publish the retained state again where somebody (an old session's will) spoke last."""
+        while True:
+            await self._overwritten.wait()
             await asyncio.sleep(REPAIR_PAUSE)
-            self._door.changed.set()
+            self._overwritten.clear()
+            self._told = b""
+            await self._publish_state()
+
+    async def _publish_state(self) -> None:
+        publication = self._sealed(Outgoing(Leaf.STATE, self._state()))
+        if publication.payload != self._told:
+            self._told = publication.payload
+            await self._publish(publication)
+
+    def _check_state(self, payload: bytes) -> None:
+        if self._told and payload != self._told:
+            self._overwritten.set()
+
+    def _changed(self) -> None:
+        """Plan, deny set or lease are others than before."""
+        self._door.settle()
+        self._door.changed.set()
 
     def _state(self) -> State:
         return State(
@@ -174,12 +223,12 @@ class Session:
             online=True,
             mode=self._door.mode.name.lower(),
             contact="open" if self._door.open else "closed",
-            health=self._memory.cache.health.value,
+            health=self._memory.health.value,
         )
 
     async def _pulse(self, pulse: Pulse) -> None:
         """Open for an operator, if the door's mode lets it, and say what came of it."""
-        door = self._memory.cache.settings().door if self._memory.ready else None
+        door = self._door.view().door
         who = Who(operator=pulse.operator)
         released = self._door.grant(_seconds(door), who, overrides=pulse.override)
         detail = "released" if released else f"not released: {self._door.mode.name.lower()}"

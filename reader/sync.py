@@ -12,8 +12,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from reader.cache import DoesNotAddUp
-from reader.database import Damaged
+from reader.database import Unusable
 from reader.identity import Enrolment, Keys
 from reader.inbound import (
     Fits,
@@ -27,11 +26,12 @@ from reader.inbound import (
     judge_pulse,
 )
 from reader.memory import Memory
+from reader.plan_rows import DoesNotAddUp
+from shared.access.mode import Trust
 from shared.cbor import Malformed
 from shared.wire.envelope import Forged, PairwiseKey, is_signed, open_signed
 from shared.wire.messages import (
     Ack,
-    CacheHealth,
     DenyUpdate,
     EventReceipt,
     Hello,
@@ -108,9 +108,7 @@ class Sync:
         # Spread over a fifth, so that a thousand readers do not ask in step.
         self._hello_due = now + wait * (0.9 + secrets.randbelow(200) / 1000)
         self._unanswered = min(self._unanswered + 1, 8)
-        cache, journal = self._memory.cache, self._memory.journal
-        health = cache.health
-        whole = health is CacheHealth.GOOD
+        memory = self._memory
         await self._say(
             Outgoing(
                 Leaf.HELLO,
@@ -118,11 +116,11 @@ class Sync:
                     reader=self._enrolment.reader,
                     session=self.session,
                     nonce=self._nonce,
-                    plan=cache.plan if whole else None,
-                    health=health,
-                    deny_counter=cache.deny_counter if whole else 0,
-                    journal=journal.id,
-                    next_seq=journal.next_seq,
+                    plan=memory.cache.plan,
+                    health=memory.health,
+                    deny_counter=memory.denials.state.counter,
+                    journal=memory.journal.id,
+                    next_seq=memory.journal.next_seq,
                     software=self._software,
                 ),
             )
@@ -132,13 +130,22 @@ class Sync:
         """Take a message that arrived at `place`. Whatever is wrong with it is refused and said."""
         try:
             await self._take(place, data)
-        except (Malformed, Forged, DoesNotAddUp) as error:
+        except (Malformed, Forged) as error:
             await self._refused(f"{place.leaf.value}: {error}")
-            if isinstance(error, DoesNotAddUp):
-                self._ask_again()
-        except Damaged as error:
+        except DoesNotAddUp as error:
+            await self._refused(f"{place.leaf.value}: {error}")
+            await self._doubt_own_rows()
+        except Unusable as error:
             logger.warning("%s", error)
-            self._ask_again()
+            self.ask_again()
+
+    async def _doubt_own_rows(self) -> None:
+        """What is signed does not fit what is here: perhaps it is here that something is wrong."""
+        try:
+            await self._memory.cache.verify()
+        except Unusable as error:
+            logger.warning("%s", error)
+        self.ask_again()
 
     async def _take(self, place: Place, data: bytes) -> None:
         signer = self._enrolment.plan_key
@@ -166,7 +173,7 @@ class Sync:
         judgement = judge_page(page, memory.cache.plan, memory.floor)
         if isinstance(judgement, Fits):
             if await memory.cache.take_page(page):
-                await self._in_force(healed=page.base is None)
+                await self._in_force()
             else:
                 self._hello_due = memory.time.uptime() + ANSWER_WITHIN  # the rest is on its way
             return
@@ -174,44 +181,52 @@ class Sync:
 
     async def _take_denials(self, update: DenyUpdate) -> None:
         memory = self._memory
-        judgement = judge_denials(update, memory.cache.deny_counter, memory.floor)
+        judgement = judge_denials(update, memory.denials.state, memory.floor)
         if isinstance(judgement, Fits):
-            await memory.cache.take_denials(update)
-            await self._in_force(healed=False)
+            await memory.denials.take(update)
+            await self._in_force()
             return
         await self._otherwise(judgement)
 
-    async def _in_force(self, *, healed: bool) -> None:
+    async def _in_force(self) -> None:
         """Something new is durable: remember it as the floor, and give the receipt."""
-        if healed:
-            self._memory.cache.healed()
         await self._memory.raise_floor()
         self._changed()
         await self._acknowledge()
         if self._nonce is not None:
-            self._ask_again()  # the question went unanswered while something was missing
+            self.ask_again()  # the question went unanswered while something was missing
 
     async def _acknowledge(self) -> None:
-        cache = self._memory.cache
         ack = Ack(
             reader=self._enrolment.reader,
             session=self.session,
-            plan=cache.plan,
-            deny_counter=cache.deny_counter,
+            plan=self._memory.cache.plan,
+            deny_counter=self._memory.denials.state.counter,
         )
         await self._say(Outgoing(Leaf.ACK, ack))
 
     async def _take_lease(self, lease: Lease) -> None:
         memory = self._memory
-        judgement = judge_lease(lease, memory.cache.plan, memory.cache.deny_counter, self._nonce)
+        counter = memory.denials.state.counter
+        judgement = judge_lease(lease, memory.cache.plan, counter, self._nonce)
         if isinstance(judgement, Fits):
             self._nonce = None
             self._unanswered = 0
             self._hello_due = memory.time.uptime() + RENEW_EVERY
-            await memory.renew(lease.issued_at, self._asked_at)
-            self._changed()
+            await self._renew(lease)
         elif isinstance(judgement, Gap):
-            self._ask_again()
+            self.ask_again()
+
+    async def _renew(self, lease: Lease) -> None:
+        trusted = self._memory.clock.trust is Trust.TRUSTED
+        try:
+            await self._memory.renew(lease.issued_at, self._asked_at)
+        except Unusable as error:
+            # It holds until the next start; asking again would not make room on the card.
+            logger.warning("%s", error)
+        self._changed()
+        if trusted and self._memory.clock.trust is not Trust.TRUSTED:
+            await self._refused("time before what was signed earlier; the clock is not trusted")
 
     async def _take_pulse(self, pulse: Pulse) -> None:
         clock = self._memory.clock
@@ -229,20 +244,24 @@ class Sync:
             raise Forged("a receipt for entries that this journal does not have")
         if receipt.upto > self.stored_upto:
             self.stored_upto = receipt.upto
-            await journal.forget(receipt.upto)
+            try:
+                await journal.forget(receipt.upto)
+            except Unusable as error:
+                # They are stored elsewhere; to keep them here as well does no harm.
+                logger.warning("%s", error)
 
     async def _otherwise(self, judgement: Judgement) -> None:
         match judgement:
             case Known():
                 await self._acknowledge()
             case Gap():
-                self._ask_again()
+                self.ask_again()
             case Wrong(why):
                 await self._refused(why)
             case Fits():
                 pass
 
-    def _ask_again(self) -> None:
-        """Say hello soon; not at once, because more of the same may be on its way."""
+    def ask_again(self) -> None:
+        """Say hello soon (see `deadline`); not at once: more of the same may be on its way."""
         soon = self._memory.time.uptime() + min(0.2 * 2**self._unanswered, RETRY_MAX)
         self._hello_due = min(self._hello_due, soon)

@@ -20,7 +20,7 @@ from hw.ports import (
     TagListener,
     TagLost,
 )
-from reader.database import Damaged
+from reader.database import Unusable
 from reader.door import Who
 from reader.doorkeeper import Doorkeeper
 from reader.identity import Enrolment, Keys, new_private_key
@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 # Phones need a moment to read the result before the link goes.
 LINGER = 0.3
+# A link that has not taken a message of some hundred bytes by then will not.
+SEND_SECONDS = 2.0
 # A phone that only looks around must not keep others out: so many links at once, no more.
 MAX_LINKS = 8
 RETRY_FIRST, RETRY_MAX = 0.5, 30.0
@@ -121,14 +123,24 @@ class Taps:
                 now=_now(),
                 policy=ble_reader.Policy(allow_normal=self._permits(Method.PKOC_BLE)),
             )
-            outcome = await self._converse(link, session)
+            outcome = await self._hear_out(link, session)
             granted = await self._judge(outcome)
-            await link.send(session.result(granted=granted))
+            async with asyncio.timeout(SEND_SECONDS):
+                await link.send(session.result(granted=granted))
             await asyncio.sleep(LINGER)
-        except LinkClosed:
+        except (LinkClosed, TimeoutError):
             logger.debug("BLE: the phone went away")
         finally:
             await link.close()
+
+    async def _hear_out(self, link: Link, session: ble_reader.ReaderSession) -> Outcome:
+        """Converse with a phone, and not for ever with one that takes in nothing."""
+        try:
+            async with asyncio.timeout(ble_reader.TOTAL_SECONDS + SEND_SECONDS):
+                return await self._converse(link, session)
+        except TimeoutError:
+            session.lost()
+            return Refused(credential.Reason.TIMEOUT, "the link takes nothing more")
 
     async def _converse(self, link: Link, session: ble_reader.ReaderSession) -> Outcome:
         hello = session.hello(link.mtu)
@@ -192,36 +204,37 @@ class Taps:
                 return await self._judge_attempt(attempt, proven.key)
 
     async def _judge_attempt(self, attempt: Attempt, key: bytes) -> bool:
-        match self._decide(attempt):
-            case Granted(counts=True):
-                verdict = await self._spend(attempt)
-            case verdict:
-                pass
-        match verdict:
-            case Granted():
-                if not verdict.counts:
-                    self._release(verdict)
-                    await self._door.record([self._granted(verdict, attempt.method)])
-                return True
-            case Denied():
-                self._door.refuse(_SHOWN[shown(verdict.reason)])
-                await self._door.record([self._denied(verdict, attempt.method, key)])
-                return False
+        verdict = self._decide(attempt)
+        if isinstance(verdict, Granted) and verdict.counts:
+            # One at a time: somebody else may be about to spend the last use.
+            async with self._counting:
+                verdict = await self._let_in(self._decide(attempt), attempt.method)
+        else:
+            verdict = await self._let_in(verdict, attempt.method)
+        if isinstance(verdict, Granted):
+            return True
+        self._door.refuse(_SHOWN[shown(verdict.reason)])
+        await self._door.record([self._denied(verdict, attempt.method, key)])
+        return False
 
-    async def _spend(self, attempt: Attempt) -> Granted | Denied:
-        """Count one use, durably, and only then release; one at a time, so none counts twice."""
-        async with self._counting:
-            verdict = self._decide(attempt)
-            if isinstance(verdict, Denied):
-                return verdict
-            event = self._granted(verdict, attempt.method)
-            try:
-                await self._door.record([event], spend=verdict.grant.id)
-            except Damaged as error:
-                logger.error("journal: %s", error)  # noqa: TRY400 - the cause is in the text
-                return verdict.without_journal()
-            self._release(verdict)
-            return verdict
+    async def _let_in(self, verdict: Granted | Denied, method: Method) -> Granted | Denied:
+        """Release for a grant; a use that counts is durably spent before."""
+        match verdict:
+            case Granted(counts=True):
+                try:
+                    await self._door.record(
+                        [self._granted(verdict, method)], spend=verdict.grant.id
+                    )
+                except Unusable as error:
+                    logger.error("%s", error)  # noqa: TRY400 - the cause is in the text
+                    return verdict.without_journal()
+                self._release(verdict)
+            case Granted():
+                self._release(verdict)
+                await self._door.record([self._granted(verdict, method)])
+            case Denied():
+                pass
+        return verdict
 
     def _decide(self, attempt: Attempt) -> Granted | Denied:
         return decide(attempt, self._memory.know(attempt.key), self._memory.clock.read())
@@ -264,10 +277,7 @@ class Taps:
         await self._door.record([event])
 
     def _permits(self, method: Method) -> bool:
-        try:
-            door = self._memory.cache.settings().door
-        except Damaged:
-            return False
+        door = self._door.view().door
         return door is not None and method in door.methods
 
 

@@ -16,6 +16,8 @@ from reader.session import Session
 logger = logging.getLogger(__name__)
 
 RECONNECT_FIRST, RECONNECT_MAX = 0.25, 15.0
+# A connection that ends sooner counts as none: a broker may take everybody and drop them again.
+LASTING = 10.0
 
 
 class Uplink:
@@ -25,27 +27,34 @@ class Uplink:
         """Prepare; nothing is connected before `run`."""
         self._bus = bus
         self._begin = begin
-        self._was_connected = False
+        self._session: Session | None = None
+
+    def ask(self) -> None:
+        """Ask the controller for what is missing here: now, or when connected again."""
+        if self._session is not None:
+            self._session.ask_again()
 
     async def run(self) -> None:
         """Connect and stay connected, until cancelled."""
+        now = asyncio.get_running_loop().time
         wait = RECONNECT_FIRST
         while True:
-            self._was_connected = False
+            start = now()
             try:
                 await self._connect()
             except* BusLost as lost:
-                if self._was_connected or wait == RECONNECT_FIRST:
+                if wait == RECONNECT_FIRST:
                     logger.warning("%s; the door goes on by its last plan", _first(lost))
-            wait = RECONNECT_FIRST if self._was_connected else min(wait * 2, RECONNECT_MAX)
+            if now() - start >= LASTING:
+                wait = RECONNECT_FIRST
             # Spread, so that a thousand readers do not come back in the same instant.
             await asyncio.sleep(wait * (0.5 + secrets.randbelow(1000) / 1000))
+            wait = min(wait * 2, RECONNECT_MAX)
 
     async def _connect(self) -> None:
-        session = self._begin()
+        self._session = session = self._begin()
         async with self._bus.connect(session.topics, session.will) as connection:
             logger.info("connected to the broker")
-            self._was_connected = True
             await session.run(connection)
 
 

@@ -1,0 +1,46 @@
+"""Which part of the journal to send next: in order, not too much unconfirmed, again when overdue.
+
+Pure. Entries are named by their numbers; times are seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+class Window:
+    """What of the journal is on its way to the controller."""
+
+    def __init__(self, confirmed: int, *, room: int, patience: float) -> None:
+        """All up to number `confirmed` is stored elsewhere.
+
+        At most `room` entries more are sent before a receipt; after `patience` seconds without
+        one, all that is not confirmed is sent again.
+        """
+        self._room = room
+        self._patience = patience
+        self._confirmed = self._sent = confirmed
+        self._due = math.inf
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `next` although nothing has happened; None: never."""
+        return self._due if self._due < math.inf else None
+
+    def confirm(self, upto: int, now: float) -> None:
+        """Entries up to number `upto` are stored."""
+        if upto > self._confirmed:
+            self._confirmed = upto
+            self._sent = max(self._sent, upto)
+            self._due = now + self._patience if self._sent > upto else math.inf
+
+    def next(self, now: float) -> int | None:
+        """Return the number from which to send; None to wait for a receipt."""
+        if now >= self._due:
+            self._sent, self._due = self._confirmed, math.inf
+        return self._sent + 1 if self._sent - self._confirmed < self._room else None
+
+    def sent(self, upto: int, now: float) -> None:
+        """Entries up to number `upto` have been handed to the broker."""
+        self._sent = max(self._sent, upto)
+        self._due = min(self._due, now + self._patience)
