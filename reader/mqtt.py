@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiomqtt
@@ -53,25 +53,36 @@ class MqttBus:
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             logger=_quiet,
         )
-        try:
+        where = f"broker {self._address.host}:{self._address.port}"
+        with _as_bus_lost(where):
             async with client:
                 await client.subscribe([(topic, QOS) for topic in subscribe])
-                yield _MqttConnection(client)
-        except aiomqtt.MqttError as error:
-            where = f"{self._address.host}:{self._address.port}"
-            raise BusLost(f"broker {where}: {error}") from error
+                yield _MqttConnection(client, where)
 
 
 class _MqttConnection:
-    def __init__(self, client: aiomqtt.Client) -> None:
+    def __init__(self, client: aiomqtt.Client, where: str) -> None:
         self._client = client
+        self._where = where
 
     async def publish(self, publication: Publication) -> None:
-        await self._client.publish(
-            publication.topic, publication.payload, qos=QOS, retain=publication.retain
-        )
+        with _as_bus_lost(self._where):
+            await self._client.publish(
+                publication.topic, publication.payload, qos=QOS, retain=publication.retain
+            )
 
     async def messages(self) -> AsyncIterator[Publication]:
-        async for message in self._client.messages:
-            payload: Any = message.payload
-            yield Publication(message.topic.value, bytes(payload or b""), message.retain)
+        with _as_bus_lost(self._where):
+            async for message in self._client.messages:
+                payload: Any = message.payload
+                yield Publication(message.topic.value, bytes(payload or b""), message.retain)
+        raise BusLost(f"{self._where}: the connection has ended")
+
+
+@contextmanager
+def _as_bus_lost(where: str) -> Iterator[None]:
+    """Raise what the client library raises as `BusLost`."""
+    try:
+        yield
+    except aiomqtt.MqttError as error:
+        raise BusLost(f"{where}: {error}") from error
