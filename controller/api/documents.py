@@ -88,6 +88,7 @@ def document(app: FastAPI, bodies: list[type[Body]]) -> Callable[[], dict[str, A
                 routes=app.routes,
                 tags=app.openapi_tags,
             )
+            _correct(made)
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             for model in bodies:
                 schemas.update(_schemas(model))
@@ -95,6 +96,22 @@ def document(app: FastAPI, bodies: list[type[Body]]) -> Callable[[], dict[str, A
         return app.openapi_schema
 
     return make
+
+
+def _correct(document: dict[str, Any]) -> None:
+    """Say of bad parameters what is answered here, not what FastAPI would answer."""
+    theirs = ("HTTPValidationError", "ValidationError")
+    for operation in (one for path in document["paths"].values() for one in path.values()):
+        answers = operation["responses"]
+        if theirs[0] in str(answers.get("422")):
+            del answers["422"]
+            if "requestBody" in operation:
+                schema = {"$ref": _SCHEMAS + ErrorAnswer.__name__}
+                text = "Fields that cannot be accepted, all of them."
+                content = {"application/json": {"schema": schema}}
+                answers["422"] = {"description": text, "content": content}
+    for name in theirs:
+        document["components"]["schemas"].pop(name, None)
 
 
 def _name(model: type[Body], *, new: bool) -> str:
