@@ -82,7 +82,7 @@ class Link:
         self._moments.append((wanted.plan.version, wanted.deny_counter))
         if before is None or before.plan != wanted.plan:
             self._last_change = now
-            if self._first_unsent == math.inf:
+            if before is not None and self.sent.plan == before.plan:
                 self._first_unsent = now
         self._judge()
 
@@ -230,8 +230,6 @@ class Link:
     def sent_plan(self, plan: PlanState, now: float) -> None:
         """All that leads to `plan` is with the broker."""
         self.sent = Held(plan, self.sent.deny_counter)
-        if self.wanted is not None and self.wanted.plan == plan:
-            self._first_unsent = math.inf
         self._expect(now)
 
     def sent_lease(self) -> None:
