@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
 
 import aiomqtt
 
 from shared.credential.p256 import PublicKey
-from shared.wire.envelope import open_signed
+from shared.wire.envelope import Forged, Malformed, open_signed
 from shared.wire.messages import Lease, PlanPage
-from shared.wire.topics import Leaf, every, parse, topic
+from shared.wire.topics import Leaf, Place, every, parse, topic
 
 # The client library prints tracebacks when the broker goes; here it goes on purpose.
 _quiet = logging.getLogger("hw.sim.demo.mqtt")
@@ -28,6 +27,7 @@ class Attacker:
     def __init__(self, port: int) -> None:
         self._port = port
         self._heard: dict[str, list[bytes]] = {}
+        self._said: set[bytes] = set()
         self._news = asyncio.Condition()
         self._listening = asyncio.Event()
 
@@ -46,7 +46,7 @@ class Attacker:
         await self._listening.wait()
 
     def heard(self, reader: str) -> list[bytes]:
-        """The plan messages for `reader` so far."""
+        """The plan messages for `reader` so far, without its own."""
         return self._heard.get(reader, [])
 
     async def next_page(self, reader: str, key: PublicKey, *, patience: float) -> PlanPage:
@@ -65,6 +65,7 @@ class Attacker:
         """Publish plan messages to `reader`, one after the other."""
         async with self._connection() as client:
             for message in messages:
+                self._said.add(message)
                 await client.publish(topic(reader, Leaf.PLAN), message, qos=1)
 
     async def _overhear(self) -> None:
@@ -81,11 +82,12 @@ class Attacker:
 
     async def _take(self, message: aiomqtt.Message) -> None:
         place = parse(message.topic.value)
-        payload: Any = message.payload
-        if place is None:
+        payload = bytes(message.payload or b"")
+        # Some brokers give a new client what it has not asked for.
+        if place is None or place.leaf is not Leaf.PLAN or payload in self._said:
             return
         async with self._news:
-            self._heard.setdefault(place.reader, []).append(bytes(payload or b""))
+            self._heard.setdefault(place.reader, []).append(payload)
             self._news.notify_all()
 
     def _connection(self) -> aiomqtt.Client:
@@ -93,7 +95,10 @@ class Attacker:
 
 
 def page_of(data: bytes, reader: str, key: PublicKey) -> PlanPage | None:
-    """The plan page that a recorded message is, if it is one."""
-    place = parse(topic(reader, Leaf.PLAN))
-    message = None if place is None else open_signed(data, key, place, PlanPage, Lease)
+    """The plan page that a recorded message is, if it is one and `key` has signed it."""
+    place = Place(reader, Leaf.PLAN)
+    try:
+        message = open_signed(data, key, place, PlanPage, Lease)
+    except (Malformed, Forged):
+        return None
     return message if isinstance(message, PlanPage) else None

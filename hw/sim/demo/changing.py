@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hw.sim.demo.office import Done, Json, unix
 from hw.sim.demo.opening import BLE, BY_CODE, NFC, expect_active, invite, register_card
 from hw.sim.demo.site import ADA, ALWAYS, DOORS, DORA, EMIL, FRONT, STAFF, STORE, WORKSHOP
@@ -17,8 +19,8 @@ async def grant_in_force(stage: Stage) -> Seen:
     done = await stage.office.put(f"/groups/{site.groups[STAFF]}/people/{site.people[DORA]}")
     change = await stage.processed(done.change, FRONT, WORKSHOP)
     tap = await stage.opens(WORKSHOP, lambda: dora.tap_nfc(post), person=DORA, method=NFC)
-    took = receipt(stage, change, WORKSHOP, done)
-    return Seen(f"refused before, {took:.0f} ms to the receipt, then {tap.text}", took)
+    got = receipt(stage, change, WORKSHOP, done)
+    return Seen(f"refused before; {got}; then {tap.text}", got.after_commit)
 
 
 async def phone_learns(stage: Stage) -> Seen:
@@ -32,7 +34,7 @@ async def phone_learns(stage: Stage) -> Seen:
     await stage.opens(
         STORE, lambda: ada.tap_ble(stage.world, stage.post(STORE)), person=ADA, method=BLE
     )
-    return Seen(f"{said}; {STORE} opens", receipt(stage, change, STORE, done))
+    return Seen(f"{said}; {STORE} opens", receipt(stage, change, STORE, done).after_commit)
 
 
 async def enrol_by_code(stage: Stage) -> Seen:
@@ -55,8 +57,8 @@ async def revocation(stage: Stage) -> Seen:
     await stage.refuses(
         FRONT, lambda: emil.tap_ble(stage.world, post), reason="revoked", lamp="not here"
     )
-    took = receipt(stage, change, FRONT, done)
-    return Seen(f"{took:.0f} ms to the receipt, then refused: revoked", took)
+    got = receipt(stage, change, FRONT, done)
+    return Seen(f"{got}; then refused: revoked", got.after_commit)
 
 
 async def change_processed(stage: Stage) -> Seen:
@@ -97,14 +99,23 @@ async def remote_open(stage: Stage) -> Seen:
     return Seen("admitted; strike released, event remote with its operator", took)
 
 
-def receipt(stage: Stage, change: Json, door: str, done: Done) -> float:
-    """Milliseconds from the answer to the edit until the door's reader had acknowledged it.
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """When a reader had acknowledged an edit, in milliseconds after its commit and its answer."""
 
-    The receipt may be there before the answer is: then none.
-    """
-    reader = stage.site.readers[door]
-    acked = next(unix(one["acked_at"]) for one in change["readers"] if one["id"] == reader)
-    return max(0.0, (acked - done.at) * 1000)
+    after_commit: float
+    after_answer: float
+
+    def __str__(self) -> str:
+        answered = f"{self.after_answer:.0f} ms after" if self.after_answer > 0 else "before"
+        return f"receipt {self.after_commit:.0f} ms after the commit, {answered} the answer"
+
+
+def receipt(stage: Stage, change: Json, door: str, done: Done) -> Receipt:
+    """The receipt of the door's reader, as the office has it."""
+    reader = next(one for one in change["readers"] if one["id"] == stage.site.readers[door])
+    after_answer = (unix(reader["acked_at"]) - done.at) * 1000
+    return Receipt(float(reader["milliseconds"]), after_answer)
 
 
 GRANT = Step("New grant in force", "unknown before; receipt; then the card opens", grant_in_force)

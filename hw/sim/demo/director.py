@@ -13,7 +13,7 @@ from hw.sim.demo.environment import process_start, python_version
 from hw.sim.demo.narrate import Narrator
 from hw.sim.demo.processes import Processes
 from hw.sim.demo.report import Environment, Report
-from hw.sim.demo.site import build
+from hw.sim.demo.site import make_doors, make_people
 from hw.sim.demo.stage import Stage
 from hw.sim.demo.steps import Outcome, Step, play
 from hw.sim.demo.story import EVERYTHING, TOUR
@@ -60,10 +60,12 @@ async def _on_stage(
 
 async def build_stage(world: World, attacker: Attacker) -> Stage:
     """Make the sample site on a world that has been started, with its readers at their doors."""
-    site = await build(world.office)
-    await world.enrol_readers(site)
+    doors = await make_doors(world.office)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(world.enrol_readers(doors.tokens))
+        making = tasks.create_task(make_people(world.office, doors))
     await world.readers_online()
-    return Stage(world, site, attacker)
+    return Stage(world, making.result(), attacker)
 
 
 async def _play_all(steps: Sequence[Step], stage: Stage, say: Narrator) -> list[Outcome]:

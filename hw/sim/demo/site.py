@@ -23,33 +23,44 @@ _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """The numbers of everything, by name. `tokens` let each door's reader enrol once."""
+class Doors:
+    """The numbers of doors and readers by the door's name; `tokens` let each reader enrol once."""
 
     doors: dict[str, int]
     readers: dict[str, str]
     tokens: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The numbers of everything, by name."""
+
+    doors: dict[str, int]
+    readers: dict[str, str]
     groups: dict[str, int]
     people: dict[str, int]
     plans: dict[str, int]
 
 
-async def build(office: Office) -> Site:
-    """Make it all on a controller that has nothing yet. Raises `OfficeError`."""
-    doors: dict[str, int] = {}
-    readers: dict[str, str] = {}
-    tokens: dict[str, str] = {}
+async def make_doors(office: Office) -> Doors:
+    """Make doors with a reader each on a controller that has nothing yet. `OfficeError`."""
+    made = Doors({}, {}, {})
     for name in DOORS:
-        doors[name] = (await office.post("/doors", {"name": name})).body["id"]
-        body = {"door_id": doors[name], "name": f"{name} reader"}
+        made.doors[name] = (await office.post("/doors", {"name": name})).body["id"]
+        body = {"door_id": made.doors[name], "name": f"{name} reader"}
         reader = (await office.post("/readers", body)).body
-        readers[name], tokens[name] = reader["id"], reader["enrolment"]["token"]
+        made.readers[name], made.tokens[name] = reader["id"], reader["enrolment"]["token"]
+    return made
+
+
+async def make_people(office: Office, made: Doors) -> Site:
+    """Make groups, people, and access plans that lead them to the doors. `OfficeError`."""
     groups = {
         name: (await office.post("/groups", {"name": name})).body["id"] for name in (STAFF, MEMBERS)
     }
     people = {name: await _person(office, name, groups) for name in _PEOPLE}
-    plans = await _plans(office, doors, groups)
-    return Site(doors, readers, tokens, groups, people, plans)
+    plans = await _plans(office, made.doors, groups)
+    return Site(made.doors, made.readers, groups, people, plans)
 
 
 async def _person(office: Office, name: str, groups: dict[str, int]) -> int:

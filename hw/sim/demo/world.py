@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from hw.sim.demo.broker import Broker
 from hw.sim.demo.office import Office
 from hw.sim.demo.ports import free_port
 from hw.sim.demo.processes import Processes, ProcessFailed
-from hw.sim.demo.site import DOORS, Site
+from hw.sim.demo.site import DOORS
 
 CONTROLLER, AIR = "controller", "air"
 _PATIENCE = 30.0
@@ -113,11 +113,11 @@ class World:
     async def kill_controller(self) -> None:
         await self.processes.kill(CONTROLLER)
 
-    async def enrol_readers(self, site: Site) -> None:
-        """Introduce every reader to the controller and start it. Raises `ProcessFailed`."""
+    async def enrol_readers(self, tokens: Mapping[str, str]) -> None:
+        """Introduce each door's reader to the controller and start it. Raises `ProcessFailed`."""
         async with asyncio.TaskGroup() as tasks:
             for door, post in self.posts.items():
-                tasks.create_task(self._enrol(post, site.tokens[door]))
+                tasks.create_task(self._enrol(post, tokens[door]))
 
     async def start_reader(self, post: Post) -> None:
         """Start a reader, or start it again, and wait until its door is served."""

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import importlib
 import os
 import sys
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeAlias
-
-from rich.console import Console
-from rich.table import Table
 
 from hw.ports import HardwareFault
-from hw.sim.phone import load, redeem, tap_ble, tap_nfc, wallet
+from hw.sim.phone import redeem, wallet
 from hw.sim.phone.controllers import ControllerRefused
-from hw.sim.phone.tap import Light, Tap
-from hw.sim.phone.wallet import Key, KnownDoor, WalletError
+from hw.sim.phone.tap import PATIENCE, Light
+from hw.sim.phone.wallet import Key, WalletError
 
 WALLET = "DOORWARD_PHONE_WALLET"
-Work: TypeAlias = Coroutine[Any, Any, int]
 EXAMPLES = """\
 Exit code: 0 granted or done, 1 refused at the door, 2 trouble.
 
@@ -107,81 +101,10 @@ async def _make_card(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _tap_ble(options: argparse.Namespace) -> int:
-    door, keys = _door_and_keys(options)
-    tap = await tap_ble.tap(options.air, door, keys[0], patience=options.patience)
-    return _show(tap, as_json=options.json)
-
-
-async def _tap_nfc(options: argparse.Namespace) -> int:
-    key = wallet.load(options.wallet).find(options.key)
-    if options.stranger:
-        key = _stranger()
-    tap = await tap_nfc.tap(
-        _address(options.reader),
-        key,
-        lamp=None if options.lamp is None else _address(options.lamp),
-        patience=options.patience,
-    )
-    return _show(tap, as_json=options.json)
-
-
-async def _load(options: argparse.Namespace) -> int:
-    door, keys = _door_and_keys(options)
-    seen = await load.crowd(
-        options.air,
-        door,
-        keys,
-        phones=options.phones,
-        taps=options.taps,
-        patience=options.patience,
-    )
-    table = Table("taps", "green", "red", "trouble", "p50 ms", "p99 ms", "max ms", "taps/s")
-    lights = [str(seen.count(light)) for light in Light]
-    took = [f"{seen.quantile(share):.0f}" for share in (0.5, 0.99, 1.0)]
-    table.add_row(str(len(seen.taps)), *lights, *took, f"{len(seen.taps) / seen.seconds:.1f}")
-    Console().print(table)
-    for text, count in seen.troubles.items():
-        print(f"{count} x {text}", file=sys.stderr)
-    return next((light.value for light in (Light.TROUBLE, Light.RED) if seen.count(light)), 0)
-
-
-def _door_and_keys(options: argparse.Namespace) -> tuple[KnownDoor, list[Key]]:
-    """The door, and the keys that know it: the one that is wanted first."""
-    held = wallet.load(options.wallet)
-    key = held.find(options.key, door=options.door)
-    door = key.door(options.door)
-    if door is None:
-        raise WalletError(f"'{key.name}' does not know a door called {options.door!r}")
-    if options.stranger:
-        return door, [_stranger()]
-    others = [other for other in held.keys if other is not key and options.key is None]
-    return door, [key, *(other for other in others if door in other.doors)]
-
-
-def _stranger() -> Key:
-    """Somebody who has learnt where the door is, and has a key of their own."""
-    return wallet.new_key("stranger", time.time())
-
-
-def _show(tap: Tap, *, as_json: bool) -> int:
-    if as_json:
-        print(
-            json.dumps(
-                {"light": tap.light.name, "text": tap.text, "milliseconds": tap.milliseconds}
-            )
-        )
-        return tap.light.value
-    colour = {Light.GREEN: "green", Light.RED: "red", Light.TROUBLE: "yellow"}[tap.light]
-    Console(highlight=False).print(f"{tap}", style=colour, markup=False, soft_wrap=True)
-    return tap.light.value
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is no address: write 127.0.0.1:9100")
-    return host, int(port)
+async def _at_door(options: argparse.Namespace) -> int:
+    # Only here: whoever redeems an invitation need not wait for a Bluetooth stack.
+    doors = importlib.import_module("hw.sim.phone.at_door")
+    return int(await getattr(doors, options.at_door)(options))
 
 
 def _positive(text: str) -> int:
@@ -219,14 +142,14 @@ def _parser() -> argparse.ArgumentParser:
     card.add_argument("--count", type=_positive, default=1, help="so many (default: %(default)s)")
     taps = commands.add_parser("tap", help="hold the phone or card to a reader")
     kinds = taps.add_subparsers(required=True, metavar="ble|nfc")
-    _add_ble(kinds.add_parser("ble", help="PKOC over Bluetooth"), _tap_ble)
+    _add_ble(kinds.add_parser("ble", help="PKOC over Bluetooth"), "tap_over_ble")
     _add_nfc(kinds.add_parser("nfc", help="PKOC as a card"))
-    crowd = command("load", _load, "many phones at once; prints how long they waited")
+    crowd = command("load", _at_door, "many phones at once; prints how long they waited")
     crowd.add_argument("phones", type=_positive, help="how many phones")
     crowd.add_argument(
         "--taps", type=_positive, default=1, help="of each phone (default: %(default)s)"
     )
-    _add_ble(crowd, _load)
+    _add_ble(crowd, "load_door")
     return parser
 
 
@@ -237,10 +160,10 @@ def _add_redeem(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--decline", action="store_true", help="say no to the invitation")
 
 
-def _add_ble(parser: argparse.ArgumentParser, run: object) -> None:
+def _add_ble(parser: argparse.ArgumentParser, at_door: str) -> None:
     parser.add_argument("door", help="the door's name, as in `doors`")
     parser.add_argument("--air", required=True, metavar="HOST:PORT", help="the virtual air")
-    _add_tap(parser, run)
+    _add_tap(parser, at_door)
 
 
 def _add_nfc(parser: argparse.ArgumentParser) -> None:
@@ -248,18 +171,18 @@ def _add_nfc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lamp", metavar="HOST:PORT", help="the simulated door, to see what its lamp says"
     )
-    _add_tap(parser, _tap_nfc)
+    _add_tap(parser, "tap_over_nfc")
 
 
-def _add_tap(parser: argparse.ArgumentParser, run: object) -> None:
+def _add_tap(parser: argparse.ArgumentParser, at_door: str) -> None:
     parser.add_argument("--key", help="use this key of the wallet")
     parser.add_argument("--stranger", action="store_true", help="use a key that nobody knows")
     parser.add_argument(
-        "--patience", type=float, default=tap_ble.PATIENCE, help="seconds (default: %(default)g)"
+        "--patience", type=float, default=PATIENCE, help="seconds (default: %(default)g)"
     )
-    if run is not _load:
+    if at_door != "load_door":
         parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_at_door, at_door=at_door)
 
 
 if __name__ == "__main__":

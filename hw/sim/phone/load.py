@@ -66,9 +66,11 @@ async def _switch_on(air: str, phones: int, stack: contextlib.AsyncExitStack) ->
         async with slots:
             return await stack.enter_async_context(radio(air))
 
-    async with asyncio.TaskGroup() as tasks:
-        opening = [tasks.create_task(one()) for _ in range(phones)]
-    return [task.result() for task in opening]
+    opened = await asyncio.gather(*(one() for _ in range(phones)), return_exceptions=True)
+    for each in opened:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in opened if isinstance(each, Central)]
 
 
 async def _tap_often(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+# Longer than a reader that serves eight other phones first, or polls a slow field.
+PATIENCE = 10.0
+
 
 class Light(enum.Enum):
     """How a tap ended, as an exit code tells it."""

@@ -13,7 +13,7 @@ from hw.ble.central import Central, ReaderNotFound
 from hw.ble.central_link import CentralLink
 from hw.ble.radio import random_static_address
 from hw.ports import HardwareFault, LinkClosed
-from hw.sim.phone.tap import Light, Tap
+from hw.sim.phone.tap import PATIENCE, Light, Tap
 from hw.sim.phone.wallet import Key, KnownDoor
 from shared.credential.outcome import Refused
 from shared.credential.p256 import PrivateKey
@@ -21,9 +21,6 @@ from shared.credential.pkoc.ble_holder import Ending, Hint, HolderSession
 from shared.credential.pkoc.ble_messages import Status
 from shared.credential.pkoc.identity import Keyring
 from shared.credential.session import Finished, Send
-
-# Longer than a reader that serves eight other phones first.
-PATIENCE = 10.0
 
 
 @contextlib.asynccontextmanager

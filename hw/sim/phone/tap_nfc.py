@@ -10,12 +10,10 @@ import secrets
 
 from hw.sim.card import bring
 from hw.sim.phone.eyes import VERDICTS, DoorGone, NotSeen, watch
-from hw.sim.phone.tap import Light, Tap
+from hw.sim.phone.tap import PATIENCE, Light, Tap
 from hw.sim.phone.wallet import Key
 from shared.credential.pkoc.nfc_holder import CardSession
 
-# A reader that polls finds a card within a few hundred milliseconds.
-PATIENCE = 10.0
 # SELECT and AUTHENTICATE: fewer, and the reader has not asked who this is.
 _APDUS = 2
 
