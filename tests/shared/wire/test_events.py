@@ -191,10 +191,11 @@ def test_noise_is_malformed(body: bytes) -> None:
 
 
 def test_the_chain_is_what_is_published() -> None:
+    largest = bytes(range(256)) * 8
     first = hashlib.sha256(bytes(32) + b"one").digest()
 
     assert head([b"one"]) == first
-    assert head([b"one", b"two"]) == hashlib.sha256(first + b"two").digest()
+    assert head([b"one", largest]) == hashlib.sha256(first + largest).digest()
     assert head([]) == GENESIS == bytes(32)
 
 
