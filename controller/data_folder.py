@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import fcntl
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -86,7 +87,7 @@ class DataFolder:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise DataFolderError(f"{path} is open to others: delete it for a new token")
         token = path.read_text(encoding="ascii", errors="replace").strip()
-        if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        if not re.fullmatch(rf"[!-~]{{{SHORTEST_TOKEN},200}}", token):
             raise DataFolderError(f"{path} holds no good token: delete it for a new one")
         return token
 
