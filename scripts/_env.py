@@ -89,6 +89,8 @@ def _fingerprint(name: str) -> str:
 def _install(venv: Path, lock: Path) -> None:
     uv = shutil.which("uv")
     python = venv / "bin" / "python"
+    if python.exists() and not _is_this_python(python):
+        shutil.rmtree(venv)
     if not python.exists():
         own = [sys.executable, "-m", "venv"]
         maker = [uv, "venv", "-q", "--python", sys.executable] if uv else own
@@ -110,6 +112,13 @@ def _install(venv: Path, lock: Path) -> None:
         pins = len(re.findall(r"^[\w.\[\]-]+==", lock.read_text(encoding="utf-8"), re.MULTILINE))
         _with_progress(locked, pins, remedy)
     _must(project, "could not install this project into its environment")
+
+
+def _is_this_python(python: Path) -> bool:
+    """Whether an environment was made with the Python that runs now."""
+    ask = [str(python), "-c", "import sys; print(sys.version)"]
+    answer = subprocess.run(ask, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() == sys.version
 
 
 def _must(command: list[str], remedy: str) -> None:
