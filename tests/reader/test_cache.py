@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
@@ -20,6 +19,7 @@ from shared.access.rows import Door, Grant, encode_row, row_key
 from shared.access.schedule import Schedule
 from shared.cbor import Malformed
 from shared.wire.messages import CacheHealth, PlanPage
+from tests.reader.folders import folder
 from tests.reader.office import ALL_WEEK, CALENDAR, DOOR, FRAME, NIGHTS, Office, made_up, many
 from tests.reader.virtual import run
 
@@ -141,8 +141,8 @@ def test_pages_may_come_in_any_order_and_more_than_once(
 ) -> None:
     async def main() -> None:
         office = Office([*FRAME, *many(20)])
-        with TemporaryDirectory() as folder:
-            cache = PlanCache(Path(folder) / "plan.db")
+        with folder() as name:
+            cache = PlanCache(Path(name) / "plan.db")
             await take(cache, office.snapshot())
             office.edit(many(20, first=10), [made_up(3).id, b"\x04never was"])
             way = office.snapshot(pages=pages) if snapshot else office.delta(1, pages=pages)
@@ -269,8 +269,8 @@ def test_any_history_of_deltas_and_snapshots_gives_the_controllers_plan(
 ) -> None:
     async def main() -> None:
         office = Office()
-        with TemporaryDirectory() as folder:
-            cache = PlanCache(Path(folder) / "plan.db")
+        with folder() as name:
+            cache = PlanCache(Path(name) / "plan.db")
             await take(cache, office.snapshot())
             for number, (put, delete) in enumerate(edits):
                 base = office.version

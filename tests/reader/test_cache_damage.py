@@ -6,7 +6,6 @@ import random
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,6 +14,7 @@ from reader.database import Damaged, TooNew, Unusable
 from reader.plan_rows import DoesNotAddUp
 from shared.access.rows import encode_row
 from shared.wire.messages import CacheHealth
+from tests.reader.folders import folder
 from tests.reader.office import DOOR, FRAME, Office, made_up, many
 from tests.reader.test_cache import assert_holds, take
 from tests.reader.virtual import run
@@ -36,8 +36,8 @@ def content(office: Office) -> bytes:
         await take(cache, office.snapshot())
         cache.close()
 
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "plan.db"
+    with folder() as name:
+        path = Path(name) / "plan.db"
         run(fill(path))
         return path.read_bytes()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
@@ -16,6 +15,7 @@ from reader.database import Unusable
 from reader.denials import DenySet
 from reader.inbound import DenyState
 from shared.access.decide import DenyCause
+from tests.reader.folders import folder
 from tests.reader.office import Office, made_up
 from tests.reader.virtual import run
 
@@ -67,8 +67,8 @@ def test_any_cuts_of_a_history_give_the_same_set(
         office = Office()
         for number, cause in history:
             office.deny(made_up(number).key, cause)
-        with TemporaryDirectory() as folder:
-            denials = DenySet(Path(folder) / "deny.db")
+        with folder() as name:
+            denials = DenySet(Path(name) / "deny.db")
             while (have := denials.state.counter) < office.deny_counter:
                 upto = data.draw(st.integers(have + 1, office.deny_counter))
                 base = data.draw(st.integers(0, have))

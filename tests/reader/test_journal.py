@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
@@ -19,6 +18,7 @@ from reader.journal import Batch, Journal, open_journal
 from reader.lease import Lease
 from shared.access.mode import Trust
 from shared.wire.events import GENESIS, Event, EventKind, chain, decode_event
+from tests.reader.folders import folder
 from tests.reader.virtual import run
 
 
@@ -130,8 +130,8 @@ def test_whatever_is_kept_is_one_chain_from_the_beginning(steps: list[tuple[str,
     async def main() -> None:
         all_entries: list[bytes] = []
         kept_from = 1
-        with TemporaryDirectory() as folder:
-            journal = open_journal(Path(folder) / "journal.db")
+        with folder() as name:
+            journal = open_journal(Path(name) / "journal.db")
             for what, amount in steps:
                 match what:
                     case "append":
@@ -145,7 +145,7 @@ def test_whatever_is_kept_is_one_chain_from_the_beginning(steps: list[tuple[str,
                             kept_from = amount + 1
                     case _:
                         journal.close()
-                        journal = open_journal(Path(folder) / "journal.db")
+                        journal = open_journal(Path(name) / "journal.db")
             assert (journal.kept_from, journal.next_seq) == (kept_from, len(all_entries) + 1)
             assert_rest(journal, all_entries, kept_from)
             journal.close()
