@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import settings
@@ -42,13 +42,12 @@ from controller.intent import (
 from controller.problems import Problem
 from controller.storage import open_database
 from controller.store import tables as t
-from controller.store.database import Database
 from controller.store.uow import UnitOfWork
 from shared import cbor
 from shared.access.digest import SetDigest
 from shared.access.plan import Delta, apply
 from tests.controller.compiler.naive import Everything
-from tests.controller.conftest import NOON
+from tests.controller.conftest import NOON, share_statements
 from tests.controller.keys import hex_key
 
 DAY = 86_400_000
@@ -81,14 +80,16 @@ def keys_of(plan: Iterable[bytes]) -> set[bytes]:
 class Edits(RuleBasedStateMachine):
     """Operators at work, and a reader at each door that listens to the outbox only."""
 
+    template: ClassVar[Path]
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="doorward-edits-"))
-        opening = open_database(
-            self.folder / "doorward.db", clock=lambda: NOON, random_bytes=Random(1).randbytes
-        )
-        self.database: Database = self.runner.run(opening)
+        path = Path(shutil.copy(self.template, self.folder))
+        opening = open_database(path, clock=lambda: NOON, random_bytes=Random(1).randbytes)
+        self.database = self.runner.run(opening)
+        share_statements(self.database)
         self.names = itertools.count()
         self.listening: dict[str, tuple[int, dict[bytes, bytes]]] = {}
         self.before: dict[str, dict[bytes, bytes]] = {}
@@ -370,16 +371,17 @@ class Edits(RuleBasedStateMachine):
         assert all(0 < counter <= counters[reader] for reader, counter in entries)
 
 
-def run(examples: int, steps: int) -> None:
+def run(template: Path, examples: int, steps: int) -> None:
+    Edits.template = template
     run_state_machine_as_test(
-        Edits, settings=settings(max_examples=examples, stateful_step_count=steps, deadline=None)
+        Edits, settings=settings(max_examples=examples, stateful_step_count=steps)
     )
 
 
-def test_a_few_edits() -> None:
-    run(examples=5, steps=25)
+def test_a_few_edits(template: Path) -> None:
+    run(template, examples=5, steps=25)
 
 
 @pytest.mark.slow
-def test_many_edits() -> None:
-    run(examples=40, steps=50)
+def test_many_edits(template: Path) -> None:
+    run(template, examples=20, steps=50)
