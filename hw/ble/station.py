@@ -67,6 +67,8 @@ class Station:
         self._news = asyncio.Event()
         self._over = False
         self._slot_free = asyncio.Event()
+        # Not bumble's word for it: that says yes when a phone took the door in the same instant.
+        self._advertising = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -177,6 +179,7 @@ class Station:
             _SUBSCRIBE_SECONDS, self._cut_off, connection, "connected and said nothing"
         )
         self._phones[connection] = _Phone(patience)
+        self._advertising = False
         connection.on(
             Connection.EVENT_DISCONNECTION, lambda _: self._spawn(self._forget(connection))
         )
@@ -202,11 +205,13 @@ class Station:
         while not self._over:
             await self._slot_free.wait()
             self._slot_free.clear()
-            if self._device.is_advertising or len(self._phones) >= _PHONES_MAX:
+            if self._advertising or len(self._phones) >= _PHONES_MAX:
                 continue
+            self._advertising = True  # until a phone connects, which may be before this has begun
             try:
                 await self._start_advertising()
             except Exception as error:  # noqa: BLE001 - a full or busy controller; tried again
+                self._advertising = False
                 logger.warning("%s does not advertise: %s", self._radio.name, error)
                 await asyncio.sleep(_ADVERTISING_RETRY_SECONDS)
                 self._slot_free.set()
