@@ -53,7 +53,7 @@ def demo(tmp_path: Path, *arguments: str, path: str | None = None) -> Iterator[D
 def path_without_mosquitto(folder: Path) -> str:
     """A PATH that has the shell's tools and no broker."""
     folder.mkdir()
-    for name in ("sh", "env", "curl", "setpriv"):
+    for name in ("sh", "env", "cat", "curl", "setpriv"):
         found = shutil.which(name)
         if found is not None:
             (folder / name).symlink_to(found)

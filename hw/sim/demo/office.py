@@ -102,16 +102,26 @@ class Office:
 
     async def event(self, reader: str, wanted: Json, *, after: int, patience: float = 5.0) -> Json:
         """The first entry behind `after` that has the `wanted` members. Raises `OfficeError`."""
+        found = await self.events_like(reader, wanted, after=after, count=1, patience=patience)
+        return found[0]
+
+    async def events_like(
+        self, reader: str, wanted: Json, *, after: int, count: int, patience: float = 5.0
+    ) -> list[Json]:
+        """All entries behind `after` that have the `wanted` members, once there are `count`.
+
+        Raises `OfficeError`.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
         while True:
             events = await self.events(reader, after=after)
-            for event in events:
-                if all(event[name] == value for name, value in wanted.items()):
-                    return event
+            found = [event for event in events if wanted.items() <= event.items()]
+            if len(found) >= count:
+                return found
             if loop.time() > deadline:
                 seen = [(event["kind"], event["reason"]) for event in events]
-                raise OfficeError(f"no event {wanted} in {patience:g} s, but {seen}")
+                raise OfficeError(f"not {count} x {wanted} in {patience:g} s, but {seen}")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _edit(self, method: str, path: str, body: Json | None) -> Done:
