@@ -57,6 +57,7 @@ class Database:
                 raise fault(path, error) from error
             raise
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=path.stem)
+        self._closed = False
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work`, which only reads, here and now, on one moment of the database.
@@ -115,21 +116,24 @@ class Database:
 
     def close(self) -> None:
         """Finish the writes that were asked for, then let go of the file."""
+        self._closed = True
         self._thread.shutdown(wait=True)
         self._reader.close()
         self._writer.close()
 
     async def _run(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise Unusable(f"{self.path}: closed")
         future = asyncio.get_running_loop().run_in_executor(self._thread, work)
         # A caller that goes away does not undo a write that has begun.
         return await asyncio.shield(future)
 
     def _finish(self, opened: list[sqlite3.Connection]) -> None:
         """Close what was opened, after the step that may still be running."""
-        try:
-            self._thread.submit(_close_all, opened)
-        except RuntimeError:  # the thread has been shut down, and so has finished
+        if self._closed:
             _close_all(opened)
+        else:
+            self._thread.submit(_close_all, opened)
 
 
 def open_or_set_aside(path: Path, schema: str, version: int) -> tuple[Database, bool]:

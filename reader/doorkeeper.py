@@ -27,6 +27,7 @@ class Doorkeeper:
         self._hardware = hardware
         self._memory = memory
         self._machine = DoorMachine()
+        self._last: tuple[DoorMode, bool, bool] | None = None
         self._wake = asyncio.Event()
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
         self.changed = asyncio.Event()  # mode or contact; the uplink clears it
@@ -64,10 +65,11 @@ class Doorkeeper:
 
     def settle(self) -> None:
         """Bring the door to where machine, plan and clock want it."""
-        before = (self._machine.mode, self._machine.open, self._machine.released)
         for effect in self._machine.settle(self.view(), self._now()):
             self._do(effect)
-        if before != (self._machine.mode, self._machine.open, self._machine.released):
+        now = (self._machine.mode, self._machine.open, self._machine.released)
+        if now != self._last:
+            self._last = now
             self.changed.set()
         self._wake.set()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
-from reader.bus import Connection, Publication
+from reader.bus import BusLost, Connection, Publication
 from reader.database import Unusable
 from reader.door import Who
 from reader.doorkeeper import Doorkeeper
@@ -30,6 +31,7 @@ BATCH_BYTES = 200_000
 JOURNAL_RETRY = 60.0
 # Somebody else's word in our place is put right, but not in a race.
 REPAIR_PAUSE = 1.0
+GOODBYE_WITHIN = 1.0
 # The pages of a snapshot of a million grants. They wait here, so that what comes after them need
 # not: a revocation, a remote opening, a receipt.
 MAX_PAGES_WAITING = 500
@@ -87,6 +89,16 @@ class Session:
     async def run(self, connection: Connection) -> None:
         """Serve `connection` until it is lost. Raises `BusLost` (in a group)."""
         self._connection = connection
+        try:
+            await self._serve(connection)
+        except asyncio.CancelledError:
+            # A broker speaks the will of those who vanish only; this reader takes its leave.
+            with suppress(BusLost, TimeoutError):
+                async with asyncio.timeout(GOODBYE_WITHIN):
+                    await connection.publish(self.will)
+            raise
+
+    async def _serve(self, connection: Connection) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(connection))
             tasks.create_task(self._take_plans())

@@ -160,8 +160,10 @@ async def test_a_survey_of_a_closed_file_is_over(database: Database) -> None:
     surveying = asyncio.create_task(database.survey(lambda _: True))
     await database.write(lambda db: add(1, db))
     database.close()
-    with pytest.raises((RuntimeError, asyncio.CancelledError)):
+    with pytest.raises(Unusable, match="closed"):
         await surveying
+    with pytest.raises(Unusable, match="closed"):
+        await database.write(lambda db: add(2, db))
 
 
 async def test_a_survey_names_what_is_broken(database: Database) -> None:

@@ -64,8 +64,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]  # as the base class has it, less the varargs
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        self.threads_busy += 1
         future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
+        self.threads_busy += 1
         future.add_done_callback(self._thread_done)
         return future
 

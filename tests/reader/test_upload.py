@@ -1,0 +1,105 @@
+"""Which entries go up next: in order, within the window, again when no receipt comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reader.upload import Window
+
+PATIENCE, ROOM = 5.0, 10
+
+
+def window(confirmed: int = 0) -> Window:
+    return Window(confirmed, room=ROOM, patience=PATIENCE)
+
+
+def test_it_begins_after_what_is_stored() -> None:
+    assert window(0).next(0.0) == 1
+    assert window(41).next(0.0) == 42
+
+
+def test_no_more_is_sent_than_there_is_room_for() -> None:
+    sending = window()
+    sending.sent(9, 0.0)
+    assert sending.next(0.0) == 10
+    sending.sent(14, 0.0)
+    assert sending.next(0.0) is None
+    sending.confirm(5, 1.0)
+    assert sending.next(1.0) == 15
+
+
+def test_what_is_not_confirmed_in_time_is_sent_again() -> None:
+    sending = window()
+    sending.sent(4, 0.0)
+    assert sending.deadline == PATIENCE
+    assert sending.next(4.9) == 5
+    assert sending.next(5.0) == 1
+    sending.sent(4, 5.0)
+    assert sending.next(5.0) == 5
+
+
+def test_more_entries_do_not_put_off_what_is_overdue() -> None:
+    sending = window()
+    for number in range(1, 6):
+        sending.sent(number, float(number))
+    assert sending.next(6.0) == 1
+
+
+def test_a_receipt_gives_the_rest_new_time() -> None:
+    sending = window()
+    sending.sent(4, 0.0)
+    sending.confirm(2, 4.0)
+    assert sending.deadline == 9.0
+    assert sending.next(8.9) == 5
+    assert sending.next(9.0) == 3
+
+
+def test_when_all_is_stored_nothing_is_due() -> None:
+    sending = window()
+    sending.sent(4, 0.0)
+    sending.confirm(4, 1.0)
+    assert sending.deadline is None
+    assert sending.next(1e9) == 5
+
+
+def test_old_receipts_change_nothing() -> None:
+    sending = window(7)
+    sending.confirm(3, 0.0)
+    assert sending.next(0.0) == 8
+
+
+@dataclass
+class Store:
+    """A controller that stores only what follows on what it has."""
+
+    upto: int = 0
+    arriving: list[tuple[int, int]] = field(default_factory=list)
+
+    def take(self, first: int, last: int) -> None:
+        if first <= self.upto + 1:
+            self.upto = max(self.upto, last)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.booleans()), max_size=60),
+    st.integers(1, 4),
+)
+def test_all_is_stored_in_the_end_whatever_is_lost(
+    steps: list[tuple[int, bool, bool]], batch: int
+) -> None:
+    sending, store, written, now = window(), Store(), 0, 0.0
+    quiet = [(0, False, False)] * 40
+    for more, batch_lost, receipt_lost in [*steps, *quiet]:
+        written += more
+        now += 1.0
+        while (first := sending.next(now)) is not None and first <= written:
+            last = min(first + batch - 1, written)
+            sending.sent(last, now)
+            if not batch_lost:
+                store.take(first, last)
+        if not receipt_lost:
+            sending.confirm(store.upto, now)
+    assert store.upto == written
