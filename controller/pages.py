@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ async def fetch(
     session: AsyncSession, query: Select[*tuple[Any, ...]], window: Window
 ) -> Page[Any]:
     """Return the rows of the ordered `query` that fall into `window`."""
-    counting = select(func.count()).select_from(query.order_by(None).subquery())
+    counting = query.order_by(None).with_only_columns(func.count(), maintain_column_froms=True)
     total = await session.scalar(counting) or 0
     rows = await session.execute(query.limit(window.per_page).offset(window.offset))
     return Page(list(rows.all()), total, window)

@@ -33,7 +33,9 @@ async def list_people(
     response: Response,
     email: Annotated[Text, Query(description="A part of the e-mail address.")] = None,
     system_id: Annotated[Text, Query(description="Your own id of the person, whole.")] = None,
-    q: Annotated[Text, Query(description="Parts of name, e-mail address or your own id.")] = None,
+    q: Annotated[
+        Text, Query(description="What words of name, e-mail address or your own id begin with.")
+    ] = None,
     group_id: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
 ) -> list[PersonAnswer]:
     """Return people in order of last name."""

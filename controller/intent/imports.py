@@ -20,10 +20,11 @@ from controller.drafts import Draft
 from controller.intent.credential_types import CARD
 from controller.intent.credentials import new_handle
 from controller.intent.keys import OURS, key_hash, own_keys, parse_key
-from controller.intent.people import COLUMNS, REQUIRED, search_text
+from controller.intent.people import COLUMNS, REQUIRED, WORDS
+from controller.intent.person_search import index_people, words_of
 from controller.lookup import missing
 from controller.problems import Invalid
-from controller.store.tables import Credential, Group, GroupMember, Person
+from controller.store.tables import Base, Credential, Group, GroupMember, Person
 from controller.store.uow import UnitOfWork
 from shared.credential.p256 import OwnKeys, PublicKey
 
@@ -135,13 +136,30 @@ def _raise_all(drafts: list[Draft]) -> None:
 
 async def _insert_people(uow: UnitOfWork, drafts: list[Draft]) -> list[int]:
     """Return the numbers of the new people, in order of `drafts`."""
-    rows = []
-    for draft in drafts:
-        person = dict.fromkeys(COLUMNS) | _defaults() | draft.only(COLUMNS)
-        search = search_text(Person(**person))
-        rows.append({**person, "search": search, "created_at": uow.now, "updated_at": uow.now})
-    statement = insert(Person).returning(Person.id, sort_by_parameter_order=True)
-    return list(await uow.session.scalars(statement, rows)) if rows else []
+    given = [dict.fromkeys(COLUMNS) | _defaults() | draft.only(COLUMNS) for draft in drafts]
+    rows = [{**person, "created_at": uow.now, "updated_at": uow.now} for person in given]
+    people = await _numbered(uow.session, rows)
+    words = (words_of(*(person[name] for name in WORDS)) for person in given)
+    await index_people(uow.session, dict(zip(people, words, strict=True)))
+    return people
+
+
+async def _numbered(session: AsyncSession, rows: list[dict[str, Any]]) -> list[int]:
+    """Insert people and return their numbers in order of `rows`.
+
+    Databases number the rows of one statement as they come, but do not promise it: it is checked.
+    """
+    table = Base.metadata.tables[Person.__tablename__]
+    told = [table.c[name] for name in WORDS]
+    statement = insert(table).returning(table.c.id, *told)
+    connection = await session.connection()
+    made: list[tuple[Any, ...]] = []
+    for part in chunks(rows):
+        made.extend(sorted(map(tuple, await connection.execute(statement, part))))
+    for (_, *said), row in zip(made, rows, strict=True):
+        if said != [row[name] for name in WORDS]:
+            raise RuntimeError("the database has numbered people out of order")
+    return [number for number, *_ in made]
 
 
 def _defaults() -> dict[str, Any]:
@@ -182,6 +200,8 @@ async def _insert_cards(uow: UnitOfWork, cards: list[_Card], people: list[int]) 
     )
 
 
-async def _insert(uow: UnitOfWork, table: type[Any], rows: Iterable[dict[str, Any]]) -> None:
-    for part in chunks(rows):
-        await uow.session.execute(insert(table), part)
+async def _insert(uow: UnitOfWork, table: type[Base], rows: Iterable[dict[str, Any]]) -> None:
+    connection = await uow.session.connection()
+    statement = insert(Base.metadata.tables[table.__tablename__])
+    for part in chunks(rows, 5_000):
+        await connection.execute(statement, part)

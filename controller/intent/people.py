@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from controller.drafts import Draft
 from controller.intent import credentials
 from controller.intent.links import PERSON_GROUPS, PERSON_PLANS, linked, set_links, unlink
+from controller.intent.person_search import containing, index_people, words_of
 from controller.lookup import check_exist, check_free, existing
 from controller.pages import Page, Window, fetch
 from controller.store.tables import Group, GroupMember, Person
@@ -18,6 +19,8 @@ from controller.store.uow import UnitOfWork
 REQUIRED = ("first_name", "last_name")
 CONTACT = ("email", "mobile", "system_id", "department", "job_title", "notes")
 RIGHTS = ("enabled", "extended_release", "override_lockdown", "valid_from", "valid_to")
+# What they are found by.
+WORDS = (*REQUIRED, "email", "system_id")
 COLUMNS = (*REQUIRED, *CONTACT, *RIGHTS)
 
 
@@ -31,7 +34,7 @@ class PersonView:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which people: `email` and `words` may match in part, `system_id` must match whole."""
+    """Which people: `email` has this part, `system_id` is this, `words` begin words of theirs."""
 
     email: str | None = None
     system_id: str | None = None
@@ -60,9 +63,9 @@ async def create(uow: UnitOfWork, draft: Draft) -> PersonView:
     await _check(uow, draft, None)
     draft.check()
     person = Person(**draft.only(COLUMNS), created_at=uow.now, updated_at=uow.now)
-    person.search = search_text(person)
     uow.session.add(person)
     await uow.session.flush()
+    await index_people(uow.session, {person.id: _words(person)})
     uow.subject = f"person {person.id}"
     await _set_groups(uow, person, draft)
     return await get(uow.session, person.id)
@@ -75,7 +78,8 @@ async def update(uow: UnitOfWork, number: int, draft: Draft) -> PersonView:
     draft.check()
     different = draft.copy_to(person, COLUMNS)
     person.updated_at = uow.now
-    person.search = search_text(person)
+    if different & set(WORDS):
+        await index_people(uow.session, {number: _words(person)})
     if different & set(RIGHTS):
         uow.touch_people([number])
     await _set_groups(uow, person, draft)
@@ -91,26 +95,26 @@ async def remove(uow: UnitOfWork, number: int) -> None:
     await unlink(uow.session, PERSON_PLANS, number)
     for name in CONTACT:
         setattr(person, name, None)
-    person.search = ""
+    await index_people(uow.session, {number: set()})
     person.enabled = False
     person.deleted_at = person.updated_at = uow.now
     uow.touch_people([number])
 
 
-def search_text(person: Person) -> str:
-    """Return what the search looks through."""
-    parts = (person.first_name, person.last_name, person.email, person.system_id)
-    return " ".join(filter(None, parts)).casefold()
+def _words(person: Person) -> set[str]:
+    return words_of(*(getattr(person, name) for name in WORDS))
 
 
 def _matching(which: Filter) -> Select[Person]:
     query = select(Person).where(Person.deleted_at.is_(None))
-    if which.email is not None:
-        query = query.where(func.lower(Person.email).contains(which.email.lower(), autoescape=True))
+    if which.email:
+        # Several times as fast as LIKE: something of the address goes when the part is taken out.
+        without = func.replace(Person.email, which.email.lower(), "")
+        query = query.where(without != Person.email)
     if which.system_id is not None:
         query = query.where(Person.system_id == which.system_id)
-    for word in (which.words or "").casefold().split():
-        query = query.where(Person.search.contains(word, autoescape=True))
+    if which.words is not None:
+        query = containing(query, which.words)
     if which.group_id is not None:
         members = select(GroupMember.person_id).where(GroupMember.group_id == which.group_id)
         query = query.where(Person.id.in_(members))

@@ -119,7 +119,6 @@ class Person(Base):
     """A cardholder. Nothing of this ever reaches a reader, except the number.
 
     A deleted person keeps the row and the name, for the events that name them, and nothing else.
-    `search` is the case-folded text that the search looks through.
     """
 
     __tablename__ = "person"
@@ -140,11 +139,15 @@ class Person(Base):
     created_at: Mapped[int] = mapped_column(Millis)
     updated_at: Mapped[int] = mapped_column(Millis)
     deleted_at: Mapped[int | None] = mapped_column(Millis)
-    search: Mapped[str] = mapped_column(String(1200), default="")
-    __table_args__ = (
-        _live_index("ix_person_name", "last_name", "first_name"),
-        _live_index("ix_person_search", "search"),
-    )
+    __table_args__ = (_live_index("ix_person_name", "last_name", "first_name"),)
+
+
+class PersonWord(Base):
+    """A case-folded word by which a person is found: of the name, address or own id."""
+
+    __tablename__ = "person_word"
+    word: Mapped[str] = mapped_column(String(320), primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True, index=True)
 
 
 class Group(Base):

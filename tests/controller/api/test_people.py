@@ -65,6 +65,8 @@ async def test_search(api: Api) -> None:
     assert await names("") == ["Babbage", "Lovelace", "Müller"]
     assert await names("q=love") == ["Lovelace"]
     assert await names("q=ENGINES") == ["Babbage", "Lovelace"]
+    assert await names("q=ada%40engines.ex") == ["Lovelace"]
+    assert await names("q=velace") == []  # the middle of a word
     assert await names("q=ad lov") == ["Lovelace"]
     assert await names("q=ÄNNE") == ["Müller"]
     assert await names("q=a%5F1") == ["Müller"]  # no wildcard
@@ -75,6 +77,8 @@ async def test_search(api: Api) -> None:
     await api.put("/people/1", {"last_name": "Byron"})
     assert await names("q=byron") == ["Byron"]
     assert await names("q=lovelace") == []
+    await api.delete("/people/1")
+    assert await names("q=byron") == []
 
 
 async def test_groups_and_who_is_in_them(api: Api) -> None:

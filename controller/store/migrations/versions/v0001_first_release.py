@@ -57,7 +57,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
-        sa.Column("search", sa.String(length=1200), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_person"),
         sa.UniqueConstraint("email", name="uq_person_email"),
         sa.UniqueConstraint("system_id", name="uq_person_system_id"),
@@ -69,9 +68,16 @@ def upgrade() -> None:
         sqlite_where=LIVE,
         postgresql_where=LIVE,
     )
-    op.create_index(
-        "ix_person_search", "person", ["search"], sqlite_where=LIVE, postgresql_where=LIVE
+    op.create_table(
+        "person_word",
+        sa.Column("word", sa.String(length=320), nullable=False),
+        sa.Column("person_id", BIG_ID, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name="fk_person_word_person_id_person"
+        ),
+        sa.PrimaryKeyConstraint("word", "person_id", name="pk_person_word"),
     )
+    op.create_index("ix_person_word_person_id", "person_word", ["person_id"])
     op.create_table(
         "schedule",
         sa.Column("id", BIG_ID, nullable=False),
