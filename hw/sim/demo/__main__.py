@@ -25,7 +25,7 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main(arguments: list[str] | None = None) -> None:
     """Exit code 0: all as expected, or Ctrl-C while it stayed up; 1: something was not."""
     options = _parser().parse_args(arguments)
-    say = Narrator()
+    say = Narrator(tell=not options.once)
     run = _Run(options.json)
     try:
         with _folder(options.dir, keep=options.keep) as folder:

@@ -86,6 +86,21 @@ async def _attack(stage: Stage, message: bytes, detail: str) -> Seen:
 
 
 _EXPECTED = "refused, event message_refused, plan unchanged"
-REPLAY = Step("A plan replayed", _EXPECTED, replayed)
-OLD_EPOCH = Step("A plan of an old epoch", _EXPECTED, old_epoch)
-OTHER_KEY = Step("A plan signed by another key", _EXPECTED, other_key)
+REPLAY = Step(
+    "A plan replayed",
+    _EXPECTED,
+    replayed,
+    "Somebody on the broker sends an old plan again, really signed by the controller.",
+)
+OLD_EPOCH = Step(
+    "A plan of an old epoch",
+    _EXPECTED,
+    old_epoch,
+    "A plan of a time before a restore, signed with the controller's own key.",
+)
+OTHER_KEY = Step(
+    "A plan signed by another key",
+    _EXPECTED,
+    other_key,
+    "A plan that lets the attacker in, signed with the attacker's key.",
+)

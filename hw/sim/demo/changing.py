@@ -118,9 +118,39 @@ def receipt(stage: Stage, change: Json, door: str, done: Done) -> Receipt:
     return Receipt(float(reader["milliseconds"]), after_answer)
 
 
-GRANT = Step("New grant in force", "unknown before; receipt; then the card opens", grant_in_force)
-NEW_DOOR = Step("A door for the phone", "the phone learns it and opens it", phone_learns)
-CODE = Step("Enrol by code", "a key, and the door opens", enrol_by_code)
-REVOKE = Step("Revocation", "receipt; then refused, event revoked", revocation)
-PROCESSED = Step("A change reads processed", "all three readers acknowledged", change_processed)
-REMOTE = Step("Remote open", "admitted, strike released, event remote", remote_open)
+GRANT = Step(
+    "New grant in force",
+    "unknown before; receipt; then the card opens",
+    grant_in_force,
+    "Dora's card is unknown at the workshop. She joins the staff, the signed delta travels.",
+)
+NEW_DOOR = Step(
+    "A door for the phone",
+    "the phone learns it and opens it",
+    phone_learns,
+    "The staff may enter the store room from now on. Ada's phone asks which doors it opens by now.",
+)
+CODE = Step(
+    "Enrol by code",
+    "a key, and the door opens",
+    enrol_by_code,
+    "Emil types a code instead of following a link, and opens the front door.",
+)
+REVOKE = Step(
+    "Revocation",
+    "receipt; then refused, event revoked",
+    revocation,
+    "Emil's key is removed. The refusal overtakes everything else on its way to the doors.",
+)
+PROCESSED = Step(
+    "A change reads processed",
+    "all three readers acknowledged",
+    change_processed,
+    "One edit that concerns every door: a holiday. The office sees who has applied it.",
+)
+REMOTE = Step(
+    "Remote open",
+    "admitted, strike released, event remote",
+    remote_open,
+    "The office opens the front door for a visitor.",
+)

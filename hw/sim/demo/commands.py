@@ -65,4 +65,9 @@ def _phone() -> str:
     return f"{shlex.quote(sys.executable)} -m hw.sim.phone"
 
 
-COMMANDS = Step("The commands to try", "each one works", commands_work)
+COMMANDS = Step(
+    "The commands to try",
+    "each one works",
+    commands_work,
+    "What the tour invites you to type has to work.",
+)

@@ -147,11 +147,27 @@ async def controller_killed(stage: Stage) -> Seen:
     return Seen("refused until the controller was back; then the delta came, and it opens", took)
 
 
-NO_BROKER = Step("Broker stopped", "known phone opens, stranger refused", broker_stopped)
-BROKER_BACK = Step("Broker back", "the gap's events once, in order, replayed", broker_back)
+NO_BROKER = Step(
+    "Broker stopped",
+    "known phone opens, stranger refused",
+    broker_stopped,
+    "The broker dies. Doors need no network to decide.",
+)
+BROKER_BACK = Step(
+    "Broker back",
+    "the gap's events once, in order, replayed",
+    broker_back,
+    "The broker is back, and what happened meanwhile reaches the office: once, and in order.",
+)
 READER_KILLED = Step(
-    "Reader killed in a 10,000-grant delta", "starts, consistent, catches up", reader_killed
+    "Reader killed in a 10,000-grant delta",
+    "starts, consistent, catches up",
+    reader_killed,
+    "Ten thousand people get a door, and its reader dies in the middle of the news.",
 )
 CONTROLLER_KILLED = Step(
-    "Controller killed before publishing", "the delta arrives after its restart", controller_killed
+    "Controller killed before publishing",
+    "the delta arrives after its restart",
+    controller_killed,
+    "An edit is committed while the broker is down; then the controller dies too.",
 )

@@ -11,18 +11,28 @@ from hw.sim.demo.report import Report
 from hw.sim.demo.stage import Stage
 from hw.sim.demo.steps import Outcome, Step
 
+# A table in a log file is read by people with wide screens.
+_FILE_WIDTH = 120
+
 
 class Narrator:
     """Colours on a terminal, plain text in a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tell: bool) -> None:
+        """`tell`: say before each step what goes on."""
         self._console = Console(highlight=False)
+        self._tell = tell
+        if not self._console.is_terminal:
+            self._console.width = max(self._console.width, _FILE_WIDTH)
 
     def note(self, text: str) -> None:
         """Something that is neither good nor bad."""
         self._console.print(f"[dim]{escape(text)}[/]", soft_wrap=True)
 
     def begin(self, step: Step) -> None:
+        """What is tried now."""
+        if self._tell:
+            self._console.print(f"\n[cyan]{escape(step.tale)}[/]", soft_wrap=True)
         if self._console.is_terminal:
             self._console.print(f"[cyan]...[/] {escape(step.name)}", end="\r")
 

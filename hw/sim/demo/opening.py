@@ -122,10 +122,45 @@ async def register_card(stage: Stage, person: str) -> None:
     await stage.processed(done.change)
 
 
-RUNNING = Step("Everything runs", "all processes alive, three readers online", everything_runs)
-ENROL = Step("Enrol by link", "a key for Front door and Workshop", enrol_by_link)
-OPEN_BLE = Step("Open by BLE", "strike released, event granted", opens_by_ble)
-OPEN_NFC = Step("Open by NFC", "strike released, event granted", opens_by_nfc)
-STRANGER_BLE = Step("Stranger's phone", "refused, strike secured, event unknown", stranger_phone)
-STRANGER_NFC = Step("Stranger's card", "refused, strike secured, event unknown", stranger_card)
-OUT_OF_HOURS = Step("Outside the schedule", "refused, event out_of_hours", outside_hours)
+RUNNING = Step(
+    "Everything runs",
+    "all processes alive, three readers online",
+    everything_runs,
+    "Broker, controller, air, NFC simulators and three readers run, each in a process.",
+)
+ENROL = Step(
+    "Enrol by link",
+    "a key for Front door and Workshop",
+    enrol_by_link,
+    "Ada is invited by a link. Her phone makes a key, proves that it holds it, learns the doors.",
+)
+OPEN_BLE = Step(
+    "Open by BLE",
+    "strike released, event granted",
+    opens_by_ble,
+    "Ada's phone finds the front door over Bluetooth. Both prove who they are; the door decides.",
+)
+OPEN_NFC = Step(
+    "Open by NFC",
+    "strike released, event granted",
+    opens_by_nfc,
+    "Cleo holds a card with a key of its own to the workshop's NFC reader.",
+)
+STRANGER_BLE = Step(
+    "Stranger's phone",
+    "refused, strike secured, event unknown",
+    stranger_phone,
+    "Somebody who knows where the door is tries a key that nobody knows.",
+)
+STRANGER_NFC = Step(
+    "Stranger's card",
+    "refused, strike secured, event unknown",
+    stranger_card,
+    "The same with a card at the workshop.",
+)
+OUT_OF_HOURS = Step(
+    "Outside the schedule",
+    "refused, event out_of_hours",
+    outside_hours,
+    "Ben may enter the workshop, but not on a day like today.",
+)

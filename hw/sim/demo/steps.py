@@ -29,11 +29,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`act` raises what a `Stage` raises if it sees something other than `expected`."""
+    """`act` raises what a `Stage` raises if it sees something other than `expected`.
+
+    `tale` is for somebody who watches: what goes on, in a sentence or two.
+    """
 
     name: str
     expected: str
     act: Callable[[Stage], Awaitable[Seen]]
+    tale: str = ""
 
 
 @dataclass(frozen=True, slots=True)
