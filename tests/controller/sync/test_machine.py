@@ -220,6 +220,12 @@ class Sync(RuleBasedStateMachine):
         self.look()
         self.serve()
 
+    @rule(seconds=st.integers(1, 8))
+    def all_goes_well(self, seconds: int) -> None:
+        self.look()
+        for _ in range(seconds if self.online else 0):
+            self.second_goes_well()
+
     @rule(seconds=st.sampled_from([0.01, 0.05, 0.2, 3.0, 30.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
@@ -244,6 +250,15 @@ class Sync(RuleBasedStateMachine):
         line = data.draw(st.sampled_from([self.down, self.up]))
         if line:
             line.pop(data.draw(st.integers(0, len(line) - 1)))
+
+    @rule(seconds=st.sampled_from([0.0, 0.05, 3.0]))
+    def a_while_is_lost(self, seconds: float) -> None:
+        """Nobody is told that nothing got through."""
+        self.look()
+        self.now += seconds
+        self.serve()
+        self.down.clear()
+        self.up.clear()
 
     @rule(data=st.data())
     def a_message_comes_twice(self, data: st.DataObject) -> None:
@@ -318,13 +333,7 @@ class Sync(RuleBasedStateMachine):
         self.look()
         # Shorter than the time after which the reader would ask of its own accord.
         for _ in range(300):
-            self.now += 1.0
-            self.serve()
-            for message in self.take_all(self.down):
-                self.up.extend(self.model.take(message, self.now))
-            for message in self.take_all(self.up):
-                self.hear(message)
-            self.up.extend(self.model.tick(self.now))
+            self.second_goes_well()
         assert self.model.plan == self.office.plan
         assert self.model.rows == self.office.rows
         assert self.model.denied == {
@@ -334,6 +343,15 @@ class Sync(RuleBasedStateMachine):
         assert self.model.nonce is None
         assert self.office.acked == Held(self.office.plan, self.office.deny_counter)
         assert self.model.wrong == []
+
+    def second_goes_well(self) -> None:
+        self.now += 1.0
+        self.serve()
+        for message in self.take_all(self.down):
+            self.up.extend(self.model.take(message, self.now))
+        for message in self.take_all(self.up):
+            self.hear(message)
+        self.up.extend(self.model.tick(self.now))
 
     @staticmethod
     def take_all(line: list[Message]) -> list[Message]:
@@ -351,4 +369,53 @@ def without(rows: dict[bytes, bytes], key: int) -> dict[bytes, bytes]:
 
 
 TestSync = Sync.TestCase
-TestSync.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
+TestSync.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+
+
+class TestScenarios:
+    """What chance seldom finds: a reader that is content, and one loss after which nobody asks."""
+
+    def content(self) -> Sync:
+        sync = Sync()
+        sync.all_goes_well(8)
+        assert sync.model.nonce is None
+        return sync
+
+    def test_a_lost_delta_is_sent_again(self) -> None:
+        sync = self.content()
+        sync.office.edit({grant_key(point(1), 1): grant(1, 1)})
+        sync.a_while_is_lost(3.0)
+        sync.teardown()
+
+    def test_a_lost_refusal_is_sent_again(self) -> None:
+        sync = self.content()
+        sync.revoke(1)
+        sync.a_while_is_lost(3.0)
+        sync.teardown()
+
+    def test_a_lost_receipt_is_asked_for_again(self) -> None:
+        sync = self.content()
+        sync.office.edit({grant_key(point(1), 1): grant(1, 1)})
+        sync.look()
+        sync.now += 1.0
+        sync.serve()
+        for message in sync.take_all(sync.down):
+            sync.model.take(message, sync.now)
+        assert sync.model.plan == sync.office.plan
+        sync.teardown()
+
+    def test_a_broken_line_is_made_good(self) -> None:
+        sync = self.content()
+        sync.office.edit({grant_key(point(1), 1): grant(1, 1)})
+        sync.a_while_is_lost(3.0)
+        sync.line_breaks()
+        sync.serve()
+        assert sync.down
+        sync.teardown()
+
+    def test_a_restart_of_the_controller_is_no_excuse(self) -> None:
+        sync = self.content()
+        sync.office.edit({grant_key(point(1), 1): grant(1, 1)})
+        sync.a_while_is_lost(3.0)
+        sync.controller_starts_again()
+        sync.teardown()
