@@ -130,7 +130,8 @@ class Incidents:
             await self._app(scope, receive, watch)
         except Exception:
             incident = secrets.token_hex(3)
-            logger.exception("incident %s in %s %s", incident, scope["method"], scope["path"])
+            where = ascii(scope["path"])[:200]  # what a stranger sent, fit for a log
+            logger.exception("incident %s in %s %s", incident, scope["method"], where)
             if started:
                 raise
             text = f"something failed here; the log says what, under incident {incident}"

@@ -378,16 +378,20 @@ class EventRecord(Base):
     reader_id: Mapped[str] = mapped_column(ForeignKey("reader.id"))
     journal: Mapped[bytes] = mapped_column(LargeBinary(8))
     seq: Mapped[int] = mapped_column(BigInteger)
-    door_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    door_id: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[int] = mapped_column(Millis, index=True)
     received_at: Mapped[int] = mapped_column(Millis)
     replayed: Mapped[bool]
     kind: Mapped[str] = mapped_column(String(24))
     reason: Mapped[str | None] = mapped_column(String(24))
-    person_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    person_id: Mapped[int | None] = mapped_column(BigInteger)
     credential_id: Mapped[int | None] = mapped_column(BigInteger)
     body: Mapped[bytes] = mapped_column(LargeBinary)
-    __table_args__ = (UniqueConstraint("reader_id", "journal", "seq"),)
+    __table_args__ = (
+        UniqueConstraint("reader_id", "journal", "seq"),
+        Index("ix_event_door_id", "door_id", "at"),
+        Index("ix_event_person_id", "person_id", "at"),
+    )
 
 
 class JournalHead(Base):

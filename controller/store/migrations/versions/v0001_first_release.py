@@ -350,8 +350,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("reader_id", "journal", "seq", name="uq_event_reader_id"),
     )
     op.create_index("ix_event_at", "event", ["at"])
-    op.create_index("ix_event_door_id", "event", ["door_id"])
-    op.create_index("ix_event_person_id", "event", ["person_id"])
+    op.create_index("ix_event_door_id", "event", ["door_id", "at"])
+    op.create_index("ix_event_person_id", "event", ["person_id", "at"])
     op.create_table(
         "journal_head",
         sa.Column("reader_id", sa.String(length=32), nullable=False),
