@@ -162,13 +162,10 @@ class DoorMachine:
         self._drop(pulse for pulse in self._pulses if not self._judge(now, (pulse,)).released)
         self._run_pulses()
         self.mode = self._judge(now, self._pulses)
-        released = self.mode.released
-        if self.mode is DoorMode.FAULT and view.door is not None:
-            released = view.door.fail_safe
         effects: list[Effect] = []
-        if released != self._released:
-            self._released = released
-            effects.append(SetStrike(released))
+        if self.mode.released != self._released:
+            self._released = self.mode.released
+            effects.append(SetStrike(self._released))
         if (signal := self._signal()) != self._shown:
             self._shown = signal
             effects.append(Show(signal))

@@ -89,15 +89,15 @@ class Memory:
             return Standing.LIVE
         return self.lease.standing(door.lease, self.time.uptime(), self.clock.trusted_seconds())
 
-    def know(self, key: bytes | None, *, fault: bool = False) -> Knowledge:
+    def know(self, key: bytes | None) -> Knowledge:
         """Return all that bears on an attempt with `key`; nothing if anything is in doubt."""
         try:
-            return self._know(key, fault=fault) if self.ready else Knowledge()
+            return self._know(key) if self.ready else Knowledge()
         except Unusable as error:
             logger.warning("%s", error)
             return Knowledge()
 
-    def _know(self, key: bytes | None, *, fault: bool) -> Knowledge:
+    def _know(self, key: bytes | None) -> Knowledge:
         settings, grants = self.cache.look_up(key or b"")
         return Knowledge(
             door=settings.door,
@@ -106,7 +106,6 @@ class Memory:
             grants=grants,
             denied=self.denials.cause(key) if key is not None else None,
             uses_spent={g.id: self._spent(g) for g in grants if g.uses is not None},
-            fault=fault,
             lease_live=settings.door is not None and self._live(settings.door.lease),
         )
 
