@@ -187,5 +187,5 @@ class AnyDoor(RuleBasedStateMachine):
         assert set(self.ended) == self.ran
 
 
-AnyDoor.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyDoor.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestAnyDoor = AnyDoor.TestCase

@@ -308,3 +308,20 @@ def test_a_memory_that_cannot_be_opened_leaves_no_file_open(
             open_memory(tmp_path, machine)
     meddle(tmp_path / DENIALS, "PRAGMA user_version = 1")
     open_memory(tmp_path, machine).close()
+
+
+@pytest.mark.parametrize("which", ["cache", "denials"])
+async def test_a_moment_in_which_nothing_can_be_read_refuses_and_passes(
+    start: Callable[[], Memory], office: Office, which: str
+) -> None:
+    memory = start()
+    await fill(memory, office)
+    store = memory.cache if which == "cache" else memory.denials
+    reader = store._database._reader
+    reader.set_progress_handler(lambda: 1, 1)
+    assert reason(memory) is Reason.NO_PLAN
+    assert not memory.settings().door
+    assert not store.broken.is_set()
+    reader.set_progress_handler(None, 0)
+    assert isinstance(verdict(memory), Granted)
+    assert memory.settings().door == DOOR

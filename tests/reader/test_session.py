@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from hw.ports import Sensor
 from reader.session import MAX_UNCONFIRMED, REPAIR_PAUSE
-from reader.sync import ANSWER_WITHIN, RENEW_EVERY
+from reader.sync import ANSWER_WITHIN, RENEW_EVERY, RETRY_MAX
 from reader.upkeep import CHECK_AFTER, CHECKPOINT_EVERY
 from reader.uplink import RECONNECT_FIRST, RECONNECT_MAX
 from shared.access.decide import DenyCause
@@ -306,18 +306,57 @@ async def test_a_journal_that_cannot_be_read_stops_neither_plan_nor_door(
     assert len(rig.controller.all(Hello)) < 10
 
 
-async def test_a_full_card_stops_neither_door_nor_lease_nor_storms(rig: Rig) -> None:
-    full(rig.memory.journal._database)
-    event = Event(seq=0, at=0, trust=Trust.UNKNOWN, kind=EventKind.EXIT, detail="x" * 200)
-    await press(rig, 100, apart=0.1)
+async def test_a_full_card_stops_neither_door_nor_lease_and_raises_no_storm(
+    rig: Rig, tmp_path: Path
+) -> None:
+    await press(rig, 1)
+    for name, what in (("a", "INSERT ON entry"), ("b", "INSERT ON note"), ("c", "DELETE ON entry")):
+        meddle(
+            tmp_path / "journal.db",
+            f"CREATE TRIGGER {name} BEFORE {what} BEGIN SELECT RAISE(ABORT, 'full'); END",
+        )
+    stored = len(rig.controller.stored)
     rig.door.set_sensor(Sensor.REX, active=True)
     await rig.wait(0.1)
     assert rig.is_released()
-    assert event.detail
+    rig.door.set_sensor(Sensor.REX, active=False)
     hellos = len(rig.controller.all(Hello))
     await rig.wait(3600)
+    assert not rig.is_released()
     assert len(rig.controller.all(Hello)) - hellos <= 6
     assert rig.memory.lease.spent_at(rig.memory.time.uptime()) <= 1000
+    assert len(rig.controller.stored) == stored
+
+
+async def test_what_cannot_be_forgotten_is_stored_all_the_same(rig: Rig, tmp_path: Path) -> None:
+    meddle(
+        tmp_path / "journal.db",
+        "CREATE TRIGGER c BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'full'); END",
+    )
+    hellos = len(rig.controller.all(Hello))
+    await press(rig, 5)
+    assert len(rig.controller.events("exit")) == 5
+    await rig.reconnect()
+    await press(rig, 1)
+    assert len(rig.controller.events("exit")) == 6
+    assert not rig.controller.clone_alarm
+    assert len(rig.controller.all(Hello)) - hellos <= 2
+
+
+async def test_a_plan_that_cannot_be_written_is_asked_for_with_patience(
+    rig: Rig, office: Office, tmp_path: Path
+) -> None:
+    full(rig.memory.cache._database)
+    office.edit(many(2_000, first=100))
+    rig.controller.push()
+    hellos = len(rig.controller.all(Hello))
+    await rig.wait(600)
+    assert rig.memory.cache.plan == office.state_of(1)
+    assert rig.memory.ready
+    assert len(rig.controller.all(Hello)) - hellos < 25
+    rig.memory.cache._database.write_now(lambda db: db.execute("PRAGMA max_page_count = 100000"))
+    await rig.wait(2 * RETRY_MAX)
+    assert rig.memory.cache.plan == office.state
 
 
 # The retained state
