@@ -17,7 +17,7 @@ from controller.compiler.frame import Frames
 from controller.compiler.grants import Grants
 from controller.compiler.ledger import Ledger, StoredRow
 from controller.compiler.scope import GrantScope, Scopes
-from controller.store.tables import Change, ChangeTarget, CompiledRow, Credential
+from controller.store.tables import Change, CompiledRow, Credential
 from controller.store.uow import UnitOfWork
 
 StoredRows = dict[str, dict[bytes, StoredRow]]  # by reader and row key
@@ -33,7 +33,7 @@ async def finish(uow: UnitOfWork) -> None:
     await update_denials(session, ledger, scope.own, uow.now)
     await _compile_frames(session, ledger, scope.frames)
     await _compile_grants(session, ledger, grants, list(scope.grants))
-    ledger.close(uow.now)
+    await ledger.close(uow.now)
     await _record(uow, ledger)
 
 
@@ -112,24 +112,16 @@ async def _counted(session: AsyncSession, credentials: list[int]) -> set[int]:
 
 async def _record(uow: UnitOfWork, ledger: Ledger) -> None:
     """Write the change and whom it waits for; one that concerns no reader is processed at once."""
-    targets = {reader: account for reader, account in ledger.changed.items() if account.enrolled}
+    waits = any(account.enrolled for account in ledger.changed.values())
     change = Change(
         actor=uow.actor,
         action=uow.action,
         subject=uow.subject,
         detail=uow.detail,
         committed_at=uow.now,
-        processed_at=None if targets else uow.now,
+        processed_at=None if waits else uow.now,
     )
     uow.session.add(change)
     await uow.session.flush()
     uow.change_id = change.id
-    uow.session.add_all(
-        ChangeTarget(
-            change_id=change.id,
-            reader_id=reader,
-            version=account.plan.version,
-            deny_counter=account.plan.deny_counter,
-        )
-        for reader, account in targets.items()
-    )
+    await ledger.wait_for(change.id)

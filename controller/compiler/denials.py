@@ -8,15 +8,30 @@ it was said.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from controller.compiler.chunks import chunks
 from controller.compiler.ledger import Ledger
-from controller.store.tables import CompiledRow, Credential, Denial, Person
+from controller.store.tables import Base, CompiledRow, Credential, Denial, Person
 from shared.access.decide import DenyCause
 
+_DENIALS = Base.metadata.tables[Denial.__tablename__]
+_VALUES: dict[str, Any] = {
+    "counter": bindparam("new_counter"),
+    "cause": bindparam("new_cause"),
+    "created_at": bindparam("now"),
+}
+_INSERT = insert(_DENIALS).values(
+    reader_id=bindparam("new_reader"), key=bindparam("new_key"), **_VALUES
+)
+_UPDATE = (
+    update(_DENIALS)
+    .where(_DENIALS.c.reader_id == bindparam("new_reader"), _DENIALS.c.key == bindparam("new_key"))
+    .values(_VALUES)
+)
 _BY_STATE = {
     "lost": DenyCause.LOST,
     "stolen": DenyCause.STOLEN,
@@ -34,21 +49,33 @@ async def update_denials(
         said = await _said(session, keys)
         causes = await _causes(session, keys)
         await ledger.open({reader for reader, _ in {*at, *said}})
+        news: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
         for place in sorted({*at, *said}):
             cause = causes.get(place[1], DenyCause.REVOKED)
-            entry = said.get(place)
-            if not _news(cause, entry, compiled=place in at):
-                continue
-            if entry is None:
-                entry = Denial(reader_id=place[0], key=place[1])
-                session.add(entry)
-            entry.counter = ledger.account(place[0]).next_denial()
-            entry.cause = cause and cause.value
-            entry.created_at = now
+            if _is_news(cause, said.get(place), compiled=place in at):
+                entry = _entry(place, ledger.account(place[0]).next_denial(), cause, now)
+                news[place in said].append(entry)
+        connection = await session.connection()
+        for again, entries in news.items():
+            for some in chunks(entries):
+                await connection.execute(_UPDATE if again else _INSERT, some)
 
 
-def _news(cause: DenyCause | None, entry: Denial | None, *, compiled: bool) -> bool:
-    if (cause and cause.value) == (entry and entry.cause):
+def _entry(
+    place: tuple[str, bytes], counter: int, cause: DenyCause | None, now: int
+) -> dict[str, Any]:
+    reader, key = place
+    return {
+        "new_reader": reader,
+        "new_key": key,
+        "new_counter": counter,
+        "new_cause": cause and cause.value,
+        "now": now,
+    }
+
+
+def _is_news(cause: DenyCause | None, said: str | None, *, compiled: bool) -> bool:
+    if (cause and cause.value) == said:
         return False
     return cause is None or compiled
 
@@ -68,11 +95,13 @@ async def _current_keys(session: AsyncSession, credentials: list[int]) -> set[by
     return {key for key in await session.scalars(query) if key is not None}
 
 
-async def _said(session: AsyncSession, keys: set[bytes]) -> dict[tuple[str, bytes], Denial]:
-    found: dict[tuple[str, bytes], Denial] = {}
+async def _said(session: AsyncSession, keys: set[bytes]) -> dict[tuple[str, bytes], str | None]:
+    """Return the cause that stands in the deny sets, by reader and key."""
+    found: dict[tuple[str, bytes], str | None] = {}
     for part in chunks(sorted(keys)):
-        for entry in await session.scalars(select(Denial).where(Denial.key.in_(part))):
-            found[entry.reader_id, entry.key] = entry
+        query = select(Denial.reader_id, Denial.key, Denial.cause).where(Denial.key.in_(part))
+        for reader, key, cause in await session.execute(query):
+            found[reader, key] = cause
     return found
 
 

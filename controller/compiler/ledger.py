@@ -9,21 +9,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Executable, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from controller.compiler.chunks import chunks
-from controller.store.tables import Base, CompiledRow, Outbox, Reader, ReaderPlan
+from controller.store.tables import Base, ChangeTarget, CompiledRow, Outbox, Reader, ReaderPlan
 from shared import cbor
 from shared.access.digest import SetDigest
 from shared.access.plan import Delta
 
-_COMPILED = Base.metadata.tables[CompiledRow.__tablename__]
-_INSERT = insert(_COMPILED)
+_TABLES = Base.metadata.tables
+_COMPILED = _TABLES[CompiledRow.__tablename__]
+_PLANS = _TABLES[ReaderPlan.__tablename__]
 _THIS_ROW = (
     _COMPILED.c.reader_id == bindparam("at_reader"),
     _COMPILED.c.row_key == bindparam("at_key"),
 )
+# A thousand readers are a thousand rows in each of these tables; the ORM would take a second.
+_INSERT = insert(_COMPILED)
 _DELETE = delete(_COMPILED).where(*_THIS_ROW)
 _UPDATE = (
     update(_COMPILED)
@@ -32,6 +35,18 @@ _UPDATE = (
         body=bindparam("new_body"),
         credential_id=bindparam("new_credential"),
         plan_id=bindparam("new_plan"),
+    )
+)
+_OUTBOX = insert(_TABLES[Outbox.__tablename__])
+_TARGETS = insert(_TABLES[ChangeTarget.__tablename__])
+_PLAN = (
+    update(_PLANS)
+    .where(_PLANS.c.reader_id == bindparam("at_reader"))
+    .values(
+        version=bindparam("new_version"),
+        digest=bindparam("new_digest"),
+        count=bindparam("new_count"),
+        deny_counter=bindparam("new_deny_counter"),
     )
 )
 
@@ -49,10 +64,11 @@ Rows = Mapping[bytes, StoredRow]  # by row key
 
 @dataclass(slots=True)
 class Account:
-    """One reader's plan: as stored (`plan`), and what this edit has made of it so far."""
+    """One reader's plan: as stored, and what this edit has made of it so far."""
 
-    plan: ReaderPlan
     enrolled: bool
+    version: int
+    deny_counter: int
     digest: SetDigest
     put: dict[bytes, bytes] = field(default_factory=dict)
     delete: set[bytes] = field(default_factory=set)
@@ -78,8 +94,8 @@ class Account:
     def next_denial(self) -> int:
         """Return the counter of one more entry in the deny set."""
         self.denials += 1
-        self.plan.deny_counter += 1
-        return self.plan.deny_counter
+        self.deny_counter += 1
+        return self.deny_counter
 
 
 class Ledger:
@@ -93,13 +109,26 @@ class Ledger:
         """Make the accounts of `readers` available."""
         for part in chunks(sorted(readers - self._accounts.keys())):
             query = (
-                select(ReaderPlan, Reader.status)
+                select(
+                    ReaderPlan.reader_id,
+                    Reader.status,
+                    ReaderPlan.version,
+                    ReaderPlan.deny_counter,
+                    ReaderPlan.digest,
+                    ReaderPlan.count,
+                )
                 .join(Reader, Reader.id == ReaderPlan.reader_id)
                 .where(ReaderPlan.reader_id.in_(part))
             )
-            for plan, status in await self._session.execute(query):
-                digest = SetDigest.from_value(plan.digest, plan.count)
-                self._accounts[plan.reader_id] = Account(plan, status == "enrolled", digest)
+            for reader, status, version, denied, digest, count in await self._session.execute(
+                query
+            ):
+                self._accounts[reader] = Account(
+                    enrolled=status == "enrolled",
+                    version=version,
+                    deny_counter=denied,
+                    digest=SetDigest.from_value(digest, count),
+                )
 
     def account(self, reader: str) -> Account:
         """Return the account of a reader that was opened before."""
@@ -131,36 +160,66 @@ class Ledger:
             for key in before.keys() - after.keys():
                 deleted.append(_at(reader, key))
                 account.replace(key, before[key].body, None)
-        connection = await self._session.connection()
-        for statement, rows in ((_DELETE, deleted), (_UPDATE, updated), (_INSERT, added)):
-            for part in chunks(rows):
-                await connection.execute(statement, part)
+        await self._execute(_DELETE, deleted)
+        await self._execute(_UPDATE, updated)
+        await self._execute(_INSERT, added)
 
-    def close(self, now: int) -> None:
+    async def close(self, now: int) -> None:
         """Give every changed plan its next version and write the deltas of enrolled readers."""
+        deltas = []
         for reader, account in self.changed.items():
-            if not (account.put or account.delete):
-                continue
-            plan = account.plan
-            plan.version += 1
-            plan.digest, plan.count = account.digest.value, account.digest.count
-            if account.enrolled:
-                self._session.add(_outbox(reader, account, now))
+            if account.put or account.delete:
+                account.version += 1
+                if account.enrolled:
+                    deltas.append(_outbox(reader, account, now))
+        await self._execute(_OUTBOX, deltas)
+        await self._execute(_PLAN, [_plan(*item) for item in self.changed.items()])
+        for row in [row for row in self._session if isinstance(row, ReaderPlan)]:
+            await self._session.refresh(row)
+
+    async def wait_for(self, change: int) -> None:
+        """Make `change` wait for every enrolled reader that it tells something."""
+        targets = [
+            {
+                "change_id": change,
+                "reader_id": reader,
+                "version": account.version,
+                "deny_counter": account.deny_counter,
+            }
+            for reader, account in self.changed.items()
+            if account.enrolled
+        ]
+        await self._execute(_TARGETS, targets)
+
+    async def _execute(self, statement: Executable, rows: list[dict[str, Any]]) -> None:
+        connection = await self._session.connection()
+        for part in chunks(rows):
+            await connection.execute(statement, part)
 
 
-def _outbox(reader: str, account: Account, now: int) -> Outbox:
+def _plan(reader: str, account: Account) -> dict[str, Any]:
+    return {
+        "at_reader": reader,
+        "new_version": account.version,
+        "new_digest": account.digest.value,
+        "new_count": account.digest.count,
+        "new_deny_counter": account.deny_counter,
+    }
+
+
+def _outbox(reader: str, account: Account, now: int) -> dict[str, Any]:
     delta = Delta(
         put=tuple(body for _, body in sorted(account.put.items())),
         delete=tuple(sorted(account.delete)),
     )
-    return Outbox(
-        reader_id=reader,
-        version=account.plan.version,
-        digest=account.plan.digest,
-        count=account.plan.count,
-        delta=cbor.encode(delta),
-        created_at=now,
-    )
+    return {
+        "reader_id": reader,
+        "version": account.version,
+        "digest": account.digest.value,
+        "count": account.digest.count,
+        "delta": cbor.encode(delta),
+        "created_at": now,
+    }
 
 
 def _to_insert(reader: str, key: bytes, row: StoredRow) -> dict[str, Any]:

@@ -164,17 +164,17 @@ async def snapshot(
 async def _pages(
     session: AsyncSession, reader: str, after: PlanState, issued_at: int
 ) -> AsyncGenerator[PlanPage]:
+    """Yield pages, each read by itself; the transaction sees to it that they fit together."""
     of_reader = _ROW.c.reader_id == reader
     sizes = select(func.length(_ROW.c.body)).where(of_reader).order_by(_ROW.c.row_key)
     cuts = list(cut(await session.scalars(sizes)))
-    bodies = select(_ROW.c.body).where(of_reader).order_by(_ROW.c.row_key)
-    rows = await session.stream_scalars(bodies, execution_options={"yield_per": 1_000})
-    try:
-        for page, (start, end) in enumerate(cuts):
-            part = [await anext(rows) for _ in range(end - start)]
-            yield snapshot_page(reader, after, part, issued_at, page=page, pages=len(cuts))
-    finally:
-        await rows.close()
+    last = b""
+    for page, (start, end) in enumerate(cuts):
+        query = select(_ROW.c.row_key, _ROW.c.body).where(of_reader, _ROW.c.row_key > last)
+        rows = (await session.execute(query.order_by(_ROW.c.row_key).limit(end - start))).all()
+        last = rows[-1][0] if rows else last
+        bodies = [body for _, body in rows]
+        yield snapshot_page(reader, after, bodies, issued_at, page=page, pages=len(cuts))
 
 
 async def _nothing() -> AsyncGenerator[PlanPage]:
