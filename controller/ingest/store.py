@@ -10,11 +10,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from controller.ingest.chain import EMPTY, Continues, Contradicts, Entry, Head, Missing, judge
+from controller.ingest.entries import read_entry
 from controller.store.database import Database
 from controller.store.tables import Credential, EventRecord, JournalHead, Reader
 from shared.access.mode import Trust
-from shared.cbor import Malformed
-from shared.wire.events import Event, EventKind, decode_event, encode_event
+from shared.wire.events import Event, EventKind, encode_event
 from shared.wire.messages import EventBatch, EventReceipt
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,11 @@ class _Work:
 
     async def take(self, batch: EventBatch) -> tuple[int | None, list[Event]]:
         """Store what is new in `batch`; return the number up to which it is stored, and the new."""
+        if batch.journal == OWN_JOURNAL:
+            logger.error(
+                "reader %s writes in the controller's name; is it still ours?", batch.reader
+            )
+            return None, []
         row = await self._session.get(JournalHead, (batch.reader, batch.journal))
         if row is not None and row.quarantined is not None:
             return None, []
@@ -99,7 +104,7 @@ class _Work:
         return {seq: body for seq, body in found}  # noqa: C416 - rows are no pairs to the checker
 
     async def _insert(self, batch: EventBatch, entries: Sequence[Entry]) -> list[Event]:
-        decoded = [(entry, _readable(entry, self._now)) for entry in entries]
+        decoded = [(entry, read_entry(entry.body, entry.seq, self._now)) for entry in entries]
         credentials = await self._by_key([event for _, event in decoded])
         door = await self._door(batch.reader)
         for entry, event in decoded:
@@ -178,14 +183,3 @@ class _Work:
             )
         )
         await self._session.flush()
-
-
-def _readable(entry: Entry, now: int) -> Event:
-    """Return the event, or one that says it cannot be read: it must not stop the rest."""
-    try:
-        return decode_event(entry.body)
-    except Malformed as error:
-        text = f"cannot be read by this version: {error}"[:200]
-        return Event(
-            seq=entry.seq, at=now, trust=Trust.UNKNOWN, kind=EventKind.UNREADABLE, detail=text
-        )

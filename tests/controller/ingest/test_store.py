@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
@@ -157,6 +158,18 @@ async def test_an_entry_that_cannot_be_read_is_kept_and_holds_nothing_up(
     found = await records(building.database)
     assert [row.kind for row in found] == ["access", "unreadable", "access"]
     assert found[1].body == b"\xa1\x01\x02"
+
+
+async def test_nobody_writes_in_the_controllers_own_name(building: Building) -> None:
+    """The controller's notes about a reader have a journal of their own: it must not collide."""
+    written = journal(building)
+    await store(building.database, [written.batch(4, 6, kept_from=4)])
+    forged = msgspec.structs.replace(written.batch(1, 1), journal=OWN_JOURNAL)
+    fine = written.batch(7, 8)
+    outcome = await store(building.database, [forged, fine])
+    assert [receipt.upto for receipt in outcome.receipts] == [8]
+    notes = [row for row in await records(building.database) if row.journal == OWN_JOURNAL]
+    assert [row.kind for row in notes] == ["gap"]
 
 
 async def test_the_writer_confirms_only_what_is_committed(building: Building) -> None:
