@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
@@ -25,12 +25,19 @@ from controller.intent.readers import Enrolment, ReaderView
 from controller.intent.sites import SiteView
 from controller.store import tables
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+
 
 def iso(millis: int | None) -> str | None:
-    """Return an instant in ISO 8601, UTC, to the millisecond."""
+    """Return an instant in ISO 8601, UTC, to the millisecond.
+
+    A reader whose clock went mad may speak of a year that has five digits: that is the last
+    instant there is.
+    """
     if millis is None:
         return None
-    moment = datetime.fromtimestamp(millis / 1000, UTC)
+    moment = _EPOCH + timedelta(milliseconds=min(millis, _LAST))
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from controller.ingest.entries import read_entry
 from controller.pages import Page, Window, fetch
 from controller.problems import NotFound
 from controller.store.tables import Admission, Credential, Door, EventRecord, Person
-from shared.wire.events import Event, decode_event
+from shared.wire.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ async def get(session: AsyncSession, number: int) -> EventView:
 
 async def _views(session: AsyncSession, numbers: list[int]) -> list[EventView]:
     found = (await session.execute(_events().where(EventRecord.id.in_(numbers)))).all()
-    events = {row[0].id: decode_event(row[0].body) for row in found}
+    records = (row[0] for row in found)
+    events = {entry.id: read_entry(entry.body, entry.seq, entry.at) for entry in records}
     commands = {event.command for event in events.values() if event.command is not None}
     operators = await _operators(session, commands)
     views: dict[int, EventView] = {}

@@ -163,3 +163,30 @@ async def test_every_edit_is_a_change_newest_first(api: Api, clock: Clock) -> No
     assert [change["subject"] for change in changes] == ["person 1", "person 1"]
     assert changes[0]["committed_at"] == "2025-06-02T10:00:01.000Z"
     assert changes[0]["milliseconds"] == 0
+
+
+async def test_an_entry_that_cannot_be_read_hides_no_other(api: Api) -> None:
+    reader = await api.reader(await api.door())
+    async with api.database.transaction() as session:
+        unreadable = {"kind": "unreadable", "body": b"\xff not CBOR", "replayed": False}
+        for seq, of in enumerate(({"kind": "exit", "body": _exit(1, NOON)}, unreadable), 1):
+            row = {"reader_id": reader, "journal": b"journal1", "door_id": 1, **of}
+            session.add(
+                EventRecord(**{"replayed": False, "received_at": NOON} | row, seq=seq, at=NOON)
+            )
+    odd, other = await api.get("/events")
+    assert (odd["kind"], other["kind"]) == ("unreadable", "exit")
+    assert odd["detail"].startswith("cannot be read")
+    assert await api.get(f"/events/{odd['id']}") == odd
+
+
+async def test_a_readers_mad_clock_hides_no_other(api: Api) -> None:
+    door = await api.door()
+    reader = await api.reader(door)
+    await store(api, reader, door, tap(1, 2**52), tap(2, 253_402_300_799_999), tap(3, NOON))
+    said = [event["occurred_at"] for event in await api.get("/events")]
+    assert said == ["9999-12-31T23:59:59.999Z"] * 2 + ["2025-06-02T10:00:00.000Z"]
+
+
+def _exit(seq: int, at: int) -> bytes:
+    return encode_event(Event(seq=seq, at=at, trust=Trust.TRUSTED, kind=EventKind.EXIT))
