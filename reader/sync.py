@@ -117,7 +117,7 @@ class Sync:
                     session=self.session,
                     nonce=self._nonce,
                     plan=memory.cache.plan,
-                    health=memory.health,
+                    health=memory.cache.health,
                     deny_counter=memory.denials.state.counter,
                     journal=memory.journal.id,
                     next_seq=memory.journal.next_seq,
