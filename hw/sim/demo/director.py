@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hw.sim.demo.attacker import Attacker
 from hw.sim.demo.broker import Broker
-from hw.sim.demo.environment import process_start, python_version
+from hw.sim.demo.environment import began, python_version
 from hw.sim.demo.narrate import Narrator
 from hw.sim.demo.processes import Processes
 from hw.sim.demo.report import Environment, Report
@@ -78,14 +78,14 @@ async def _play_all(steps: Sequence[Step], stage: Stage, say: Narrator) -> list[
 
 
 async def _environment(stage: Stage) -> Environment:
-    began = process_start()
+    start = began()
     opened = stage.first_opened
     return Environment(
         broker=stage.world.broker.kind,
         broker_version=await stage.world.broker.version(),
         python=python_version(),
-        total_seconds=round(time.time() - began, 2),
-        first_opened_door_seconds=None if opened is None else round(opened - began, 2),
+        total_seconds=round(time.time() - start, 2),
+        first_opened_door_seconds=None if opened is None else round(opened - start, 2),
     )
 
 

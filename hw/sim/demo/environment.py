@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
-from pathlib import Path
+
+# Python and its modules took this long to load. What `scripts/demo` may have installed before, in
+# processes of their own, does not count.
+_LOADED_AT = time.time()
+_LOADING = time.process_time()
 
 
-def process_start() -> float:
-    """When this process began (Unix seconds), before Python had read its first line."""
-    stat = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
-    # The second field is the program's name in parentheses and may hold anything.
-    ticks = int(stat.rpartition(")")[2].split()[19])
-    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    return time.time() - age
+def began() -> float:
+    """When this program began, in Unix seconds."""
+    return _LOADED_AT - _LOADING
 
 
 def python_version() -> str:
