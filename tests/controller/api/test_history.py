@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from controller.ingest.store import store as store_batches
 from controller.store.tables import Admission, ChangeTarget, Credential, EventRecord
 from shared.access.decide import Reason
 from shared.access.mode import Trust
 from shared.access.rows import Method
-from shared.wire.events import Event, EventKind, encode_event
+from shared.wire.events import GENESIS, Event, EventKind, encode_event
+from shared.wire.messages import EventBatch
 from tests.controller.client import Api
 from tests.controller.conftest import NOON, Clock
 
@@ -167,15 +169,18 @@ async def test_every_edit_is_a_change_newest_first(api: Api, clock: Clock) -> No
 
 async def test_an_entry_that_cannot_be_read_hides_no_other(api: Api) -> None:
     reader = await api.reader(await api.door())
-    async with api.database.transaction() as session:
-        unreadable = {"kind": "unreadable", "body": b"\xff not CBOR", "replayed": False}
-        for seq, of in enumerate(({"kind": "exit", "body": _exit(1, NOON)}, unreadable), 1):
-            row = {"reader_id": reader, "journal": b"journal1", "door_id": 1, **of}
-            session.add(
-                EventRecord(**{"replayed": False, "received_at": NOON} | row, seq=seq, at=NOON)
-            )
+    batch = EventBatch(
+        reader=reader,
+        journal=b"journal1",
+        kept_from=1,
+        first=1,
+        previous=GENESIS,
+        live_from=1,
+        entries=(encode_event(tap(1, NOON)), b"\xff of a later version"),
+    )
+    await store_batches(api.database, [batch])
     odd, other = await api.get("/events")
-    assert (odd["kind"], other["kind"]) == ("unreadable", "exit")
+    assert (odd["kind"], other["kind"]) == ("unreadable", "access")
     assert odd["detail"].startswith("cannot be read")
     assert await api.get(f"/events/{odd['id']}") == odd
 
@@ -186,7 +191,3 @@ async def test_a_readers_mad_clock_hides_no_other(api: Api) -> None:
     await store(api, reader, door, tap(1, 2**52), tap(2, 253_402_300_799_999), tap(3, NOON))
     said = [event["occurred_at"] for event in await api.get("/events")]
     assert said == ["9999-12-31T23:59:59.999Z"] * 2 + ["2025-06-02T10:00:00.000Z"]
-
-
-def _exit(seq: int, at: int) -> bytes:
-    return encode_event(Event(seq=seq, at=at, trust=Trust.TRUSTED, kind=EventKind.EXIT))
