@@ -6,7 +6,8 @@ Bytes travel as hex. Wrong codes and tokens are counted per source; too many mak
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -18,9 +19,10 @@ from controller.identity.enrolment import Application
 from controller.identity.keys import ControllerKeys
 from controller.identity.opens import OpenDoor
 from controller.identity.redemption import Redemption, WrongCode
+from controller.identity.small_bodies import SmallBodies
 from controller.identity.throttle import Throttle, source_of
 from controller.identity.wallet import Question, UnknownCredential
-from controller.problems import Gone, RateLimited
+from controller.problems import Gone, Problem, RateLimited
 from controller.store.database import Database
 
 
@@ -87,32 +89,37 @@ class Desk:
     throttle: Throttle = field(default_factory=Throttle)
     monotonic: Callable[[], float] = time.monotonic
 
-    def admit(self, request: Request) -> str:
-        """Return the source of `request`. Raises `RateLimited` if it has to wait."""
+    @contextmanager
+    def trying(self, request: Request, wrong: type[Problem]) -> Iterator[None]:
+        """Let `request` have a try, which is a wrong one if it ends in `wrong`.
+
+        Raises `RateLimited` if its source has to wait.
+        """
         source = source_of(request.client.host if request.client else "")
         wait = self.throttle.wait(source, self.monotonic())
         if wait > 0:
             raise RateLimited("too many wrong tries", retry_in=int(wait) + 1)
-        return source
-
-    def wrong(self, source: str) -> None:
-        """Count a wrong try."""
-        self.throttle.wrong(source, self.monotonic())
+        self.throttle.count(source, self.monotonic())
+        right = True
+        try:
+            yield
+        except wrong:
+            right = False
+            raise
+        finally:
+            if right:
+                self.throttle.forgive(source, self.monotonic())
 
 
 def make_router(desk: Desk) -> APIRouter:
     """Return the routes `/wallet/...` and `/enrol/reader`, which stand at the root."""
-    router = APIRouter()
+    router = APIRouter(route_class=SmallBodies)
 
     @router.post("/wallet/begin", tags=["wallet"])
     async def begin(body: CodeBody, request: Request) -> dict[str, Any]:
         """Open an invitation: whose it is, and a nonce to redeem it with."""
-        source = desk.admit(request)
-        try:
+        with desk.trying(request, WrongCode):
             opened = await redemption.begin(desk.database, body.code)
-        except WrongCode:
-            desk.wrong(source)
-            raise
         return {
             "invitation": opened.invitation,
             "nonce": opened.nonce.hex(),
@@ -124,14 +131,10 @@ def make_router(desk: Desk) -> APIRouter:
     @router.post("/wallet/redeem", tags=["wallet"])
     async def redeem(body: RedeemBody, request: Request) -> dict[str, Any]:
         """Turn an invitation into a credential for a key that the phone holds."""
-        source = desk.admit(request)
-        try:
+        with desk.trying(request, WrongCode):
             issued = await redemption.redeem(
                 desk.database, _redemption(body), desk.origin, desk.keys.public
             )
-        except WrongCode:
-            desk.wrong(source)
-            raise
         return {
             "credential": issued.handle,
             "label": issued.label,
@@ -142,37 +145,25 @@ def make_router(desk: Desk) -> APIRouter:
     @router.post("/wallet/doors", tags=["wallet"])
     async def doors(body: DoorsBody, request: Request) -> dict[str, Any]:
         """Return the doors of a credential as they are now."""
-        source = desk.admit(request)
         question = Question(
             body.credential, bytes.fromhex(body.public_key), body.time, bytes.fromhex(body.proof)
         )
-        try:
+        with desk.trying(request, UnknownCredential):
             found = await wallet.doors(desk.database, question, desk.origin)
-        except UnknownCredential:
-            desk.wrong(source)
-            raise
         return {"doors": _doors(found)}
 
     @router.post("/wallet/decline", tags=["wallet"])
     async def decline(body: CodeBody, request: Request) -> dict[str, Any]:
         """End an invitation unused."""
-        source = desk.admit(request)
-        try:
+        with desk.trying(request, WrongCode):
             await redemption.decline(desk.database, body.code)
-        except WrongCode:
-            desk.wrong(source)
-            raise
         return {"result": "ok"}
 
     @router.post("/enrol/reader", tags=["enrolment"])
     async def enrol(body: EnrolBody, request: Request) -> dict[str, Any]:
         """Make a reader, which has a one-time token and two keys, part of the installation."""
-        source = desk.admit(request)
-        try:
+        with desk.trying(request, Gone):
             enrolled = await enrolment.enrol(desk.database, _application(body), desk.keys.public)
-        except Gone:
-            desk.wrong(source)
-            raise
         return {
             "reader": enrolled.reader,
             "name": enrolled.name,

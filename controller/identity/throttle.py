@@ -1,7 +1,8 @@
 """Wrong codes and tokens fill leaky buckets, one per source and one for all; a full one makes wait.
 
-Pure: time is passed in. A right code neither fills nor empties anything, so that somebody who has
-one invitation gains no more guesses at others.
+Pure: time is passed in. A try counts as wrong until it is known to be right, so that many at the
+same moment are no more than many in a row. A right code neither fills nor empties anything in the
+end, so that somebody who has one invitation gains no more guesses at others.
 """
 
 from __future__ import annotations
@@ -41,14 +42,23 @@ class Throttle:
         everybody = self._all.drained(now, GLOBAL_PER_SECOND) + 1 - GLOBAL_BURST
         return max(0.0, own / SOURCE_PER_SECOND, everybody / GLOBAL_PER_SECOND)
 
-    def wrong(self, source: str, now: float) -> None:
-        """Count a wrong try of `source`."""
+    def count(self, source: str, now: float) -> None:
+        """Count a try of `source`; it is a wrong one unless `forgive` follows."""
         bucket = self._sources.pop(source, _Bucket())
         _fill(bucket, now, SOURCE_PER_SECOND)
         _fill(self._all, now, GLOBAL_PER_SECOND)
         self._sources[source] = bucket
         while len(self._sources) > self._max_sources:
             self._sources.popitem(last=False)
+
+    def forgive(self, source: str, now: float) -> None:
+        """A try of `source` that was counted was right."""
+        for bucket, per_second in (
+            (self._sources.get(source), SOURCE_PER_SECOND),
+            (self._all, GLOBAL_PER_SECOND),
+        ):
+            if bucket is not None:
+                _fill(bucket, now, per_second, -1)
 
 
 def source_of(address: str) -> str:
@@ -64,6 +74,6 @@ def source_of(address: str) -> str:
     return str(parsed)
 
 
-def _fill(bucket: _Bucket, now: float, per_second: float) -> None:
-    bucket.level = bucket.drained(now, per_second) + 1
+def _fill(bucket: _Bucket, now: float, per_second: float, by: float = 1) -> None:
+    bucket.level = max(0.0, bucket.drained(now, per_second) + by)
     bucket.at = now

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +15,7 @@ from fastapi.responses import JSONResponse
 
 from controller.drafts import Draft
 from controller.identity.api import Desk, make_router
+from controller.identity.small_bodies import MAX_BODY
 from controller.intent import credentials
 from controller.problems import Invalid, Problem, RateLimited
 from controller.store.database import Database
@@ -22,6 +26,7 @@ from tests.controller.keys import hex_key, private_key
 
 ORIGIN = "http://doors.example:8080"
 PHONE = 500
+PATHS = ["/wallet/begin", "/wallet/redeem", "/wallet/doors", "/wallet/decline", "/enrol/reader"]
 
 
 @pytest.fixture
@@ -172,7 +177,47 @@ async def test_what_cannot_be_read_is_refused_by_field(
     assert {error["loc"][-1] for error in answer.json()["detail"]} == set(changes)
 
 
+class TestLongBodies:
+    """Anybody may send them: nobody may make us keep them in memory."""
+
+    @pytest.mark.parametrize("path", PATHS)
+    async def test_are_not_read_to_the_end(self, http: httpx.AsyncClient, path: str) -> None:
+        sent = 0
+
+        async def endless() -> AsyncIterator[bytes]:
+            nonlocal sent
+            while sent < 100_000_000:
+                sent += 10_000
+                yield b'"' + b"x" * 9_999
+
+        answer = await http.post(path, content=endless())
+        assert answer.json()["problem"] == "TooLarge"
+        assert sent <= 2 * MAX_BODY
+
+    @pytest.mark.parametrize("parts", [1, 7])
+    async def test_what_is_long_but_not_too_long_is_read(
+        self, building: Building, http: httpx.AsyncClient, parts: int
+    ) -> None:
+        text = json.dumps({"code": await invite(building)}).encode().ljust(MAX_BODY)
+        step = -(-len(text) // parts)
+
+        async def piecemeal() -> AsyncIterator[bytes]:
+            for start in range(0, len(text), step):
+                yield text[start : start + step]
+
+        headers = {"Content-Type": "application/json"}
+        answer = await http.post("/wallet/begin", content=piecemeal(), headers=headers)
+        assert answer.status_code == 200, answer.text
+
+
 class TestGuessing:
+    async def test_many_at_once_are_no_more_than_many_in_a_row(
+        self, building: Building, http: httpx.AsyncClient
+    ) -> None:
+        wrong = [http.post("/wallet/begin", json={"code": f"wrong {n}"}) for n in range(50)]
+        said = [answer.json()["problem"] for answer in await asyncio.gather(*wrong)]
+        assert Counter(said) == {"WrongCode": 10, "RateLimited": 40}
+
     @pytest.mark.parametrize("path", ["/wallet/begin", "/wallet/decline"])
     async def test_wrong_codes_make_wait(self, http: httpx.AsyncClient, path: str) -> None:
         for _ in range(10):

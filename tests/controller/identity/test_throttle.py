@@ -20,7 +20,7 @@ ONE, OTHER = "192.0.2.1", "192.0.2.2"
 
 def fill(throttle: Throttle, source: str, times: int, now: float = 0.0) -> None:
     for _ in range(times):
-        throttle.wrong(source, now)
+        throttle.count(source, now)
 
 
 class TestOneSource:
@@ -58,22 +58,56 @@ class TestOneSource:
         for gap in gaps:
             now += gap
             if throttle.wait(ONE, now) == 0:
-                throttle.wrong(ONE, now)
+                throttle.count(ONE, now)
                 tries += 1
         assert tries <= SOURCE_BURST + now * SOURCE_PER_SECOND + 1e-6
+
+
+class TestForgiving:
+    def test_right_tries_cost_nothing(self) -> None:
+        throttle = Throttle()
+        for _ in range(1_000):
+            throttle.count(ONE, 5.0)
+            throttle.forgive(ONE, 5.0)
+        assert throttle.wait(ONE, 5.0) == 0
+
+    def test_tries_under_way_count(self) -> None:
+        throttle = Throttle()
+        fill(throttle, ONE, int(SOURCE_BURST))
+        assert throttle.wait(ONE, 0.0) > 0
+        throttle.forgive(ONE, 0.0)
+        assert throttle.wait(ONE, 0.0) == 0
+
+    def test_one_that_was_forgotten_meanwhile_is_forgiven_too(self) -> None:
+        throttle = Throttle(max_sources=1)
+        throttle.count(ONE, 0.0)
+        throttle.count(OTHER, 0.0)
+        throttle.forgive(ONE, 0.0)
+        assert throttle.wait(ONE, 0.0) == 0
+
+    @given(wrong=st.integers(0, 30), took=st.floats(0, 1_000), later=st.floats(0, 1_000))
+    def test_a_right_try_frees_nobody(self, wrong: int, took: float, later: float) -> None:
+        """However long it takes: the wait is what it would be without it."""
+        throttle, without = Throttle(), Throttle()
+        fill(throttle, ONE, wrong)
+        fill(without, ONE, wrong)
+        throttle.count(ONE, 0.0)
+        throttle.forgive(ONE, took)
+        end = took + later
+        assert throttle.wait(ONE, end) == pytest.approx(without.wait(ONE, end), abs=1e-6)
 
 
 class TestManySources:
     def test_together_they_are_held_back_too(self) -> None:
         throttle = Throttle()
         for number in range(int(GLOBAL_BURST)):
-            throttle.wrong(f"s{number}", 0.0)
+            throttle.count(f"s{number}", 0.0)
         assert throttle.wait("fresh", 0.0) == pytest.approx(1 / GLOBAL_PER_SECOND)
 
     def test_memory_is_bounded_and_the_latest_is_remembered(self) -> None:
         throttle = Throttle(max_sources=100)
         for number in range(1_000):
-            throttle.wrong(f"s{number}", number * 10.0)
+            throttle.count(f"s{number}", number * 10.0)
         fill(throttle, ONE, 20, now=10_000.0)
         assert len(throttle._sources) == 100
         assert throttle.wait(ONE, 10_000.0) > 0
