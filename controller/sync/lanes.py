@@ -1,7 +1,8 @@
 """Lanes to the broker: twenty messages at most are in flight, and none waits behind a long plan.
 
-The urgent lane has the deny set, remote openings, leases and receipts, in this order; another has
-deltas, a third snapshots. A job is what must stay in order: one reader's messages of one kind.
+The urgent lane has deny sets, remote openings, leases and receipts, in this order; another has
+deltas, a third snapshots, and both wait for deny sets. A job is what must stay in order: one
+reader's messages of one kind.
 """
 
 from __future__ import annotations
@@ -21,30 +22,47 @@ URGENT_WORKERS, DELTA_WORKERS, SNAPSHOT_WORKERS = 6, 10, 4
 
 
 class Urgency(enum.IntEnum):
-    """Who goes first in the urgent lane."""
+    """Who goes first."""
 
     DENY = 0
     PULSE = 1
     LEASE = 2
     RECEIPT = 3
+    PLAN = 4
 
 
 class Lane:
-    """Jobs in order of urgency, then of arrival, some of them at a time."""
+    """Jobs in order of urgency, then of arrival, `workers` of them at a time.
 
-    def __init__(self, workers: int) -> None:
+    No job begins while the lane `first` has the deny set of anybody waiting.
+    """
+
+    def __init__(self, workers: int, first: Lane | None = None) -> None:
         self._workers = workers
+        self._first = first
         self._order = itertools.count()
         self._jobs: asyncio.PriorityQueue[tuple[int, int, Job]] = asyncio.PriorityQueue()
+        self._denials = 0
+        self._no_denials = asyncio.Event()
+        self._no_denials.set()
 
-    def submit(self, job: Job, urgency: Urgency = Urgency.DENY) -> None:
+    def submit(self, job: Job, urgency: Urgency) -> None:
         """Have `job` done on the connection there is."""
         self._jobs.put_nowait((urgency, next(self._order), job))
+        if urgency is Urgency.DENY:
+            self._denials += 1
+            self._no_denials.clear()
 
     def clear(self) -> None:
         """Forget the jobs that have not begun."""
         while not self._jobs.empty():
             self._jobs.get_nowait()
+        self._denials = 0
+        self._no_denials.set()
+
+    async def denials_sent(self) -> None:
+        """Wait until no deny set waits."""
+        await self._no_denials.wait()
 
     async def run(self, connection: Connection) -> None:
         """Do jobs until cancelled. Raises `BusLost` (in a group)."""
@@ -54,7 +72,13 @@ class Lane:
 
     async def _work(self, connection: Connection) -> None:
         while True:
-            _, _, job = await self._jobs.get()
+            urgency, _, job = await self._jobs.get()
+            if self._first is not None:
+                await self._first.denials_sent()
+            if urgency == Urgency.DENY:
+                self._denials -= 1
+                if not self._denials:
+                    self._no_denials.set()
             await job(connection)
 
 
@@ -63,8 +87,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self.urgent = Lane(URGENT_WORKERS)
-        self.deltas = Lane(DELTA_WORKERS)
-        self.snapshots = Lane(SNAPSHOT_WORKERS)
+        self.deltas = Lane(DELTA_WORKERS, first=self.urgent)
+        self.snapshots = Lane(SNAPSHOT_WORKERS, first=self.urgent)
         self.open = False
 
     def clear(self) -> None:

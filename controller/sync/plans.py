@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from controller.sync import source
 from controller.sync.bus import Connection
 from controller.sync.core import Forked, From, Whole, route
-from controller.sync.lanes import Job
+from controller.sync.lanes import Job, Urgency
 from controller.sync.pages import decode_delta, delta_pages, merge
 from controller.sync.post import Post
 from controller.sync.roster import Member
@@ -42,13 +42,13 @@ def _submit(post: Post, member: Member, steps: Steps) -> None:
             with post.watching(member):
                 link.isolate(why, wanted.epoch)
         case Whole():
-            post.lanes.snapshots.submit(_job(post, member, _send_snapshot))
+            post.lanes.snapshots.submit(_job(post, member, _send_snapshot), Urgency.PLAN)
         case From(base):
 
             async def send(post: Post, connection: Connection, member: Member) -> None:
                 await _send_delta(post, connection, member, steps, base)
 
-            post.lanes.deltas.submit(_job(post, member, send))
+            post.lanes.deltas.submit(_job(post, member, send), Urgency.PLAN)
 
 
 def _job(
