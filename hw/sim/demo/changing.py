@@ -89,6 +89,7 @@ async def remote_open(stage: Stage) -> Seen:
     expect(that=request["status"] == "admitted", seen=f"the request is {request['status']}")
     event = await stage.event(FRONT, after, kind="remote")
     expect(that=bool(event["operator"]), seen="the event does not name the operator")
+    await stage.event(FRONT, after, kind="entered")
     taps = [
         e
         for e in await stage.office.events(stage.site.readers[FRONT], after=after)

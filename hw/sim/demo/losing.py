@@ -42,8 +42,8 @@ async def broker_back(stage: Stage) -> Seen:
     front, workshop = stage.site.readers[FRONT], stage.site.readers[WORKSHOP]
     refused = {"kind": "access", "reason": "unknown"}
     await stage.office.event(front, refused, after=stage.gap_begins[FRONT], patience=30)
-    granted = {"kind": "access", "reason": "granted"}
-    await stage.office.event(workshop, granted, after=stage.gap_begins[WORKSHOP], patience=30)
+    entered = {"kind": "entered"}
+    await stage.office.event(workshop, entered, after=stage.gap_begins[WORKSHOP], patience=30)
     took = (time.monotonic() - began) * 1000
     await stage.settled()
     count = 0

@@ -66,7 +66,7 @@ class Stage:
     async def opens(
         self, door: str, tap: Callable[[], Awaitable[Tap]], *, person: str, method: str
     ) -> Tap:
-        """Tap, see the door open, walk through, and find the event. Raises `Differs` and others."""
+        """Tap, see the door open, walk through, find both events. Raises `Differs` and others."""
         after = await self.mark(door)
         seen = await self.opens_unseen(door, tap)
         await self.event(
@@ -77,6 +77,7 @@ class Stage:
             method=method,
             person_id=self.site.people[person],
         )
+        await self.event(door, after, kind="entered")
         return seen
 
     async def opens_unseen(self, door: str, tap: Callable[[], Awaitable[Tap]]) -> Tap:
