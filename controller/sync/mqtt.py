@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -26,6 +27,8 @@ IN_FLIGHT = 20
 # A full incoming queue discards without a word. What is lost comes again: hellos and batches
 # until they are answered, receipts when what they confirm is sent once more.
 MAX_QUEUED_INCOMING = 20_000
+# A thousand readers that drain their journals send some 200 MB at once; more than that is a flood.
+MAX_INCOMING_BYTES = 256 * 1024 * 1024
 MAX_QUEUED_OUTGOING = 1_000
 
 
@@ -80,6 +83,7 @@ class MqttBus:
             timeout=TIMEOUT,
             max_inflight_messages=IN_FLIGHT,
             max_queued_incoming_messages=MAX_QUEUED_INCOMING,
+            queue_type=arrivals(MAX_INCOMING_BYTES),
             max_queued_outgoing_messages=MAX_QUEUED_OUTGOING,
             # Without it every small publish waits for Nagle: 20 ms instead of 0.3.
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
@@ -93,6 +97,27 @@ class MqttBus:
                 yield _MqttConnection(client)
         except aiomqtt.MqttError as error:
             raise BusLost(f"broker {self._address}: {error}") from error
+
+
+def arrivals(most: int) -> type[asyncio.Queue[aiomqtt.Message]]:
+    """Return a kind of queue that is also full once its messages have `most` bytes together."""
+
+    class Arrivals(asyncio.Queue[aiomqtt.Message]):
+        _bytes = 0
+
+        def full(self) -> bool:
+            return self._bytes >= most or super().full()
+
+        def _put(self, item: aiomqtt.Message) -> None:
+            self._bytes += len(item.payload)
+            super()._put(item)
+
+        def _get(self) -> aiomqtt.Message:
+            item = super()._get()
+            self._bytes -= len(item.payload)
+            return item
+
+    return Arrivals
 
 
 class _MqttConnection:
