@@ -237,6 +237,8 @@ class Sync:
             await self._pulse(pulse)
             return
         await self._otherwise(judgement)
+        if pulse.session != self.session:
+            self.ask_again()
 
     async def _take_receipt(self, receipt: EventReceipt) -> None:
         journal = self._memory.journal
@@ -254,6 +256,9 @@ class Sync:
         match judgement:
             case Known():
                 await self._acknowledge()
+                # It would not be repeated if the controller had heard the receipt: perhaps it
+                # takes us for another session, and only a hello can tell it otherwise.
+                self.ask_again()
             case Gap():
                 self.ask_again()
             case Wrong(why):

@@ -14,11 +14,14 @@ class Window:
     def __init__(self, confirmed: int, *, room: int, patience: float) -> None:
         """All up to number `confirmed` is stored elsewhere.
 
-        At most `room` entries more are sent before a receipt; after `patience` seconds without
-        one, all that is not confirmed is sent again.
+        At most `room` entries more are sent before a receipt. After a fifth of `patience` seconds
+        without one, all that is not confirmed is sent again, and then after ever longer waits, at
+        most `patience`: right after a broker's restart the controller may not listen yet, while one
+        that is busy must not be sent the same over and over.
         """
         self._room = room
-        self._patience = patience
+        self._longest = patience
+        self._patience = self._first = patience / 5
         self._confirmed = self._sent = confirmed
         self._due = math.inf
 
@@ -32,12 +35,14 @@ class Window:
         if upto > self._confirmed:
             self._confirmed = upto
             self._sent = max(self._sent, upto)
+            self._patience = self._first
             self._due = now + self._patience if self._sent > upto else math.inf
 
     def next(self, now: float) -> int | None:
         """Return the number from which to send; None to wait for a receipt."""
         if now >= self._due:
             self._sent, self._due = self._confirmed, math.inf
+            self._patience = min(2 * self._patience, self._longest)
         return self._sent + 1 if self._sent - self._confirmed < self._room else None
 
     def sent(self, upto: int, now: float) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.none import NoLinks, NoTags
-from hw.ports import LinkListener, TagListener
+from hw.ports import LinkListener, Sensor, TagListener
 from hw.sim.door import DoorSim
 from reader import app
 from reader.memory import Memory, open_memory
@@ -92,3 +92,11 @@ async def running(
             await task
         memory.close()
         assert not door.state.released
+
+
+async def press(rig: Rig, times: int, apart: float = 1.0) -> None:
+    """Somebody inside presses the exit button."""
+    for _ in range(times):
+        rig.door.set_sensor(Sensor.REX, active=True)
+        rig.door.set_sensor(Sensor.REX, active=False)
+        await rig.wait(apart)

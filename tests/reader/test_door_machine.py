@@ -19,7 +19,7 @@ from shared.access.rows import Modes
 from shared.wire.events import EventKind
 from tests.reader.clocks import NOW
 from tests.reader.office import ALL_WEEK, DOOR
-from tests.reader.test_door import NORMAL
+from tests.reader.stand import NORMAL
 
 TICK = 0.25
 

@@ -34,11 +34,25 @@ def test_no_more_is_sent_than_there_is_room_for() -> None:
 def test_what_is_not_confirmed_in_time_is_sent_again() -> None:
     sending = window()
     sending.sent(4, 0.0)
-    assert sending.deadline == PATIENCE
-    assert sending.next(4.9) == 5
-    assert sending.next(5.0) == 1
-    sending.sent(4, 5.0)
-    assert sending.next(5.0) == 5
+    assert sending.deadline == PATIENCE / 5
+    assert sending.next(0.9) == 5
+    assert sending.next(1.0) == 1
+    sending.sent(4, 1.0)
+    assert sending.next(1.0) == 5
+
+
+def test_the_waits_for_a_receipt_grow_until_one_comes() -> None:
+    sending, now, waits = window(), 0.0, []
+    for _ in range(5):
+        sending.sent(4, now)
+        assert sending.deadline is not None
+        waits.append(sending.deadline - now)
+        now = sending.deadline
+        assert sending.next(now) == 1
+    assert waits == [1.0, 2.0, 4.0, PATIENCE, PATIENCE]
+    sending.sent(4, now)
+    sending.confirm(2, now)
+    assert sending.deadline == now + PATIENCE / 5
 
 
 def test_more_entries_do_not_put_off_what_is_overdue() -> None:
@@ -52,9 +66,9 @@ def test_a_receipt_gives_the_rest_new_time() -> None:
     sending = window()
     sending.sent(4, 0.0)
     sending.confirm(2, 4.0)
-    assert sending.deadline == 9.0
-    assert sending.next(8.9) == 5
-    assert sending.next(9.0) == 3
+    assert sending.deadline == 5.0
+    assert sending.next(4.9) == 5
+    assert sending.next(5.0) == 3
 
 
 def test_when_all_is_stored_nothing_is_due() -> None:
