@@ -20,6 +20,8 @@ from controller.problems import Gone, RateLimited
 from controller.store.database import Database
 from tests.controller.client import PREFIX, PUBLIC_URL, TOKEN, Api
 
+pytestmark = pytest.mark.slow  # every test builds a whole installation
+
 
 def walk(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):

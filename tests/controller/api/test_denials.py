@@ -11,6 +11,8 @@ from tests.controller.client import Api
 from tests.controller.keys import hex_key, point
 from tests.controller.readers import Listener
 
+pytestmark = pytest.mark.slow  # every test builds a whole installation
+
 
 @pytest.fixture
 def world(api: Api) -> World:

@@ -12,6 +12,8 @@ from tests.controller.conftest import NOON
 from tests.controller.keys import hex_key, point
 from tests.controller.readers import Listener
 
+pytestmark = pytest.mark.slow  # every test builds a whole installation
+
 NOON_S = NOON // 1000
 
 

@@ -50,6 +50,8 @@ from tests.controller.compiler.naive import Everything
 from tests.controller.conftest import NOON, share_statements
 from tests.controller.keys import hex_key
 
+pytestmark = pytest.mark.slow  # every test builds a whole installation
+
 DAY = 86_400_000
 ZONES = ["UTC", "Europe/London", "America/New_York", "Asia/Kathmandu"]
 TIMES = [

@@ -18,6 +18,8 @@ from tests.controller.building import CONTROLLER, Building, ReaderKeys, build
 from tests.controller.conftest import Clock
 from tests.controller.keys import point, private_key
 
+pytestmark = pytest.mark.slow  # every test builds a whole installation
+
 
 @pytest.fixture
 async def building(database: Database) -> Building:

@@ -35,6 +35,8 @@ from tests.controller.building import CONTROLLER, Building, ReaderKeys, build
 from tests.controller.conftest import Clock
 from tests.controller.keys import point, private_key
 
+pytestmark = pytest.mark.slow  # every test builds a whole installation
+
 ORIGIN = "https://doors.example"
 PHONE = 500
 BY_CODE, BY_LINK = 8, 9

@@ -32,6 +32,8 @@ from tests.controller.building import CONTROLLER, Building, ReaderKeys, build
 from tests.controller.conftest import Clock
 from tests.controller.keys import private_key
 
+pytestmark = pytest.mark.slow  # every test builds a whole installation
+
 SESSION, OTHER = b"s" * 16, b"o" * 16
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -26,6 +27,8 @@ from shared.access.rows import Grant, encode_row, grant_key
 from shared.wire.messages import Ack, DenyEntry, Hello, Lease, Message, PlanState
 from tests.controller.keys import point
 from tests.controller.sync.model_reader import ModelReader
+
+pytestmark = pytest.mark.slow  # every test builds a whole installation
 
 READER = "reader0001"
 EMPTY, NOTHING = PlanState(1, 0, SetDigest().value, 0), Held()

@@ -23,6 +23,8 @@ from tests.controller.keys import point
 from tests.controller.sync.ends import ReaderEnd
 from tests.controller.sync.model_reader import ModelReader
 
+pytestmark = pytest.mark.slow  # every test builds a whole installation
+
 
 @asynccontextmanager
 async def running(*jobs: Coroutine[None, None, None]) -> AsyncIterator[None]:

@@ -18,6 +18,8 @@ from hw.sim.card import Visit, bring
 from hw.sim.pn532 import Pn532
 from tests.hw.tag_contract import OK, UID, TagBench, TagContract, echo
 
+pytestmark = pytest.mark.slow  # every test waits for a chip on a serial line
+
 ATS = bytes.fromhex("0578008000")
 
 
