@@ -25,6 +25,7 @@ RETRY_MAX = 60.0
 # After 5 + 10 + 20 seconds without a word it is not there, whatever the broker believes.
 SILENT_AFTER = 3
 _PAST_SESSIONS = 16
+_PAST_NONCES = 64
 _REMEMBERED = 256
 
 
@@ -54,6 +55,7 @@ class Link:
         self._jitter = jitter
         self._quarantined_epoch = -1
         self._past: deque[bytes] = deque(maxlen=_PAST_SESSIONS)
+        self._nonces: deque[bytes] = deque(maxlen=_PAST_NONCES)
         self._issued: dict[int, PlanState] = {}
         self._moments: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._first_unsent = self._last_change = -math.inf
@@ -87,9 +89,14 @@ class Link:
         self._judge()
 
     def hello(self, hello: Hello) -> Receipt | None:
-        """The reader says what it has. None: the word of a session that is over."""
-        if hello.session in self._past:
+        """The reader says what it has. None: the word of a session that is over.
+
+        A session is not over because somebody repeated the hello of an older one: what it says
+        then, with a nonce that was not heard before, makes it the session again.
+        """
+        if hello.session in self._past and hello.nonce in self._nonces:
             return None
+        self._nonces.append(hello.nonce)
         if hello.session != self.session:
             self._begin(hello.session)
         plan = hello.plan if hello.health is CacheHealth.GOOD else None
@@ -239,6 +246,8 @@ class Link:
     # --- Inside ----------------------------------------------------------------------------------
 
     def _begin(self, session: bytes) -> None:
+        if session in self._past:
+            self._past.remove(session)
         if self.session is not None:
             self._past.append(self.session)
         self.session = session

@@ -181,6 +181,25 @@ async def test_what_is_known_is_acknowledged_again(rig: Rig, office: Office) -> 
     assert rig.controller.complaints() == []
 
 
+@pytest.mark.parametrize("leaf", [Leaf.PLAN, Leaf.DENY])
+async def test_a_controller_that_repeats_itself_hears_a_hello(
+    rig: Rig, office: Office, leaf: Leaf
+) -> None:
+    """Its view of the session may be wrong: it takes no receipt of ours then."""
+    before = len(rig.controller.all(Hello))
+    rig.controller.say(office.snapshot()[0] if leaf is Leaf.PLAN else office.deny_update(), leaf)
+    await rig.wait(1)
+    [again] = rig.controller.all(Hello)[before:]
+    assert (again.plan, again.deny_counter) == (office.state, 1)
+
+
+async def test_a_pulse_for_another_session_is_answered_by_a_hello(rig: Rig) -> None:
+    before = len(rig.controller.all(Hello))
+    rig.controller.say(replace(rig.controller.pulse(), session=b"x" * 16), Leaf.CMD)
+    await rig.wait(1)
+    assert len(rig.controller.all(Hello)) == before + 1
+
+
 def forged_page(office: Office, what: str) -> PlanPage:
     """A page that must not be taken, however well it is signed."""
     page = office.snapshot()[0]

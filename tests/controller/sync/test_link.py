@@ -27,11 +27,12 @@ def hello(
     deny: int = 0,
     session: bytes = ONE,
     health: CacheHealth = CacheHealth.GOOD,
+    nonce: bytes = b"n" * 16,
 ) -> Hello:
     return Hello(
         reader=READER,
         session=session,
-        nonce=b"n" * 16,
+        nonce=nonce,
         plan=None if version is None else plan(version),
         health=health,
         deny_counter=deny,
@@ -136,6 +137,27 @@ class TestHello:
         assert not link.gone(ONE)
         assert not link.alive(ONE)
         assert (link.session, link.held) == (TWO, Held(plan(5), 2))
+
+    def test_an_old_hello_that_is_repeated_makes_nobody_deaf(self) -> None:
+        """The controller has begun anew, and knows no older sessions: it is deceived, for once."""
+        link = settled()
+        old = hello(3, 0, session=TWO, nonce=b"o" * 16)
+        assert link.hello(old) is not None
+        assert link.ack(ack(5, 2)) is None
+        assert link.hello(hello(5, 2, nonce=b"m" * 16)) == Receipt(5, 2)
+        assert (link.session, link.held) == (ONE, Held(plan(5), 2))
+        assert link.ack(ack(5, 2)) == Receipt(5, 2)
+        assert link.alive(ONE)
+        assert link.hello(old) is None
+        assert (link.session, link.held) == (ONE, Held(plan(5), 2))
+
+    def test_an_old_state_that_is_repeated_makes_nobody_deaf(self) -> None:
+        link = settled()
+        assert link.alive(TWO)
+        assert not link.alive(ONE)
+        assert link.hello(hello(5, 2, nonce=b"m" * 16)) == Receipt(5, 2)
+        assert link.alive(ONE)
+        assert not link.alive(TWO)
 
 
 class TestAck:
