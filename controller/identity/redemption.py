@@ -10,7 +10,6 @@ at the same moment one is too late. A key that is refused leaves the invitation 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -20,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from controller.identity.opens import OpenDoor, doors_of, site_of
 from controller.identity.possession import Errors, check_proof, parse_point
-from controller.intent.keys import OURS, own_keys
+from controller.intent.keys import OURS, key_hash, own_keys
 from controller.problems import Conflict, Gone, Invalid, NotFound
 from controller.store.database import Database
 from controller.store.tables import Credential, Invitation, Person
@@ -196,7 +195,7 @@ async def _check_free(
 
 def _issue(uow: UnitOfWork, credential: Credential, key: PublicKey, device: str) -> None:
     credential.public_key = key.point
-    credential.key_hash = hashlib.sha256(key.point).digest()
+    credential.key_hash = key_hash(key.point)
     credential.issuance = "active"
     credential.device = device.strip()[:200] or None
     credential.updated_at = uow.now
