@@ -26,6 +26,8 @@ from shared.wire.topics import Leaf, topic
 logger = logging.getLogger(__name__)
 
 RECONNECT_FIRST, RECONNECT_MAX = 0.25, 15.0
+# A connection that ends sooner was none: two controllers may be turning each other out.
+LASTING = 5.0
 _random = random.SystemRandom()
 
 
@@ -43,6 +45,7 @@ class SyncService:
     ) -> None:
         self._database = database
         self._bus = bus
+        self._monotonic = monotonic
         self._jitter = jitter
         self.roster = Roster(keys.agreement, jitter)
         self.lanes = Lanes()
@@ -104,21 +107,34 @@ class SyncService:
     async def _stay_connected(self) -> None:
         wait = RECONNECT_FIRST
         while True:
-            connected = False
+            began = self._monotonic()
+            # A task of its own: a group that fails while it is cancelled tells of the failure
+            # alone, and a cancellation that is not told of would make this loop go on for ever.
+            line = asyncio.create_task(self._line(warn=wait == RECONNECT_FIRST))
             try:
-                async with self._bus.connect(SUBSCRIPTIONS) as connection:
-                    logger.info("connected to the broker")
-                    connected = True
-                    await self._serve(connection)
-            except* BusLost as lost:
-                if connected or wait == RECONNECT_FIRST:
-                    logger.warning("%s; readers go on by their last plan", _first(lost))
+                await asyncio.wait([line])
             finally:
+                line.cancel()
+                await asyncio.wait([line])
+                connected = self.lanes.open
                 self.publisher.reset()
+            line.result()
             if connected:
                 await self.recorder.nobody()
-            wait = RECONNECT_FIRST if connected else min(wait * 2, RECONNECT_MAX)
+            if self._monotonic() - began >= LASTING:
+                wait = RECONNECT_FIRST
             await asyncio.sleep(wait * (0.5 + self._jitter()))
+            wait = min(wait * 2, RECONNECT_MAX)
+
+    async def _line(self, *, warn: bool) -> None:
+        """Connect, and serve until the connection is lost."""
+        try:
+            async with self._bus.connect(SUBSCRIPTIONS) as connection:
+                logger.info("connected to the broker")
+                await self._serve(connection)
+        except* BusLost as lost:
+            if warn:
+                logger.warning("%s; readers go on by their last plan", _first(lost))
 
     async def _serve(self, connection: Connection) -> None:
         async with asyncio.TaskGroup() as tasks:

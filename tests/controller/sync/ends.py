@@ -43,12 +43,17 @@ class ReaderEnd:
     async def run(self) -> None:
         """Stay connected until cancelled."""
         while True:
-            with contextlib.suppress(BusLost):
-                try:
-                    await self._session()
-                except* BusLost:
-                    pass
-            self._connection = None
+            session = asyncio.create_task(self._session())
+            try:
+                await asyncio.wait([session])
+            finally:
+                session.cancel()
+                await asyncio.wait([session])
+                self._connection = None
+            try:
+                session.result()
+            except* BusLost:
+                pass
             await asyncio.sleep(self.pause)
 
     async def until(self, holds: Callable[[ModelReader], bool], seconds: float = 10.0) -> None:
