@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from controller.identity.opens import OpenDoor, doors_of
 from controller.identity.possession import Errors, check_proof, parse_point
+from controller.intent.keys import key_hash
 from controller.problems import Gone, Invalid, NotFound
 from controller.store.database import Database
 from controller.store.tables import Credential
@@ -53,7 +53,7 @@ async def doors(database: Database, question: Question, origin: str) -> tuple[Op
         # A removed credential has lost its key, but not the key's hash.
         query = select(Credential).where(
             Credential.handle == question.credential,
-            Credential.key_hash == hashlib.sha256(question.public_key).digest(),
+            Credential.key_hash == key_hash(question.public_key),
         )
         credential = await session.scalar(query)
         if credential is None:
