@@ -123,9 +123,10 @@ class Link:
         """The reader says that it is there. Return whether it can be taken at its word.
 
         It may have begun a new session whose hello we missed, while we were not connected. Then it
-        has at least what it had, and can be told what it lacks without being asked.
+        has at least what it had, and can be told what it lacks without being asked. If nobody is
+        there, any session may be the right one: perhaps an old will was repeated.
         """
-        if self.session is None or session in self._past:
+        if self.session is None or (session in self._past and self.there):
             return False
         if session != self.session:
             self._begin(session)

@@ -159,6 +159,17 @@ class TestHello:
         assert link.alive(ONE)
         assert not link.alive(TWO)
 
+    def test_an_old_will_that_is_repeated_makes_nobody_deaf(self) -> None:
+        """The reader sees that somebody has spoken in its place, and says that it is there."""
+        link = settled()
+        assert link.alive(TWO)
+        assert link.gone(TWO)
+        link.want(wanted(6), 1.0)
+        assert not link.plan_due(2.0)
+        assert link.alive(ONE)
+        assert (link.session, link.there) == (ONE, True)
+        assert link.plan_due(2.0)
+
 
 class TestAck:
     def test_is_a_receipt_for_what_was_sent(self) -> None:
