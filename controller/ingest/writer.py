@@ -8,6 +8,7 @@ from typing import Protocol
 from controller.ingest.store import Outcome, store
 from controller.ingest.waiting import Waiting
 from controller.store.database import Database
+from controller.store.uninterrupted import uninterrupted
 from shared.wire.messages import EventBatch
 
 
@@ -39,4 +40,5 @@ class EventWriter:
             await self._offered.wait()
             self._offered.clear()
             while group := self._waiting.take():
-                await self._sink.stored(await store(self._database, group))
+                outcome = await uninterrupted(store(self._database, group))
+                await self._sink.stored(outcome)

@@ -16,6 +16,7 @@ from sqlalchemy import Update, select, update
 
 from controller.compiler.chunks import chunks
 from controller.store.tables import Admission
+from controller.store.uninterrupted import uninterrupted
 from controller.sync.bus import Connection
 from controller.sync.lanes import Urgency
 from controller.sync.post import Post
@@ -56,8 +57,8 @@ class Admissions:
         """Send requests until cancelled, and end those without an answer."""
         while True:
             self._rung.clear()
-            await self._send_new()
-            await self._give_up()
+            await uninterrupted(self._send_new())
+            await uninterrupted(self._give_up())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY):
                     await self._rung.wait()

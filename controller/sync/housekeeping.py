@@ -8,6 +8,7 @@ from sqlalchemy import delete
 
 from controller.store.database import Database
 from controller.store.tables import Outbox
+from controller.store.uninterrupted import uninterrupted
 
 EVERY = 3_600.0
 # The longest lease is thirty days; a reader that was away longer refuses everybody anyway.
@@ -23,7 +24,7 @@ class Housekeeping:
     async def run(self) -> None:
         """Tidy up until cancelled."""
         while True:
-            await self.tidy()
+            await uninterrupted(self.tidy())
             await asyncio.sleep(EVERY)
 
     async def tidy(self) -> None:

@@ -92,14 +92,13 @@ class Lanes:
         self.open = False
 
     def clear(self) -> None:
-        """Forget what has not begun; nobody is connected."""
+        """Close them, and forget what has not begun."""
         self.open = False
         for lane in (self.urgent, self.deltas, self.snapshots):
             lane.clear()
 
     async def run(self, connection: Connection) -> None:
         """Do jobs until cancelled. Raises `BusLost` (in a group)."""
-        self.open = True
         async with asyncio.TaskGroup() as tasks:
             for lane in (self.urgent, self.deltas, self.snapshots):
                 tasks.create_task(lane.run(connection))

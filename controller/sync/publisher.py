@@ -34,7 +34,7 @@ PATIENCE = 0.005
 
 
 class Publisher:
-    """Decides what to send; `run` while there is a connection."""
+    """Decides what to send. `run` once; while the lanes are closed it only looks."""
 
     def __init__(
         self,
@@ -68,8 +68,12 @@ class Publisher:
         self.post.lanes.clear()
         for member in self._roster:
             member.link.lost()
+
+    def resume(self) -> None:
+        """There is a connection: look at everybody."""
+        self.ring()
+        for member in self._roster:
             self.wake(member.reader)
-        self._stale = True
 
     async def look(self) -> None:
         """Read from the database what every reader should have."""
@@ -125,6 +129,9 @@ class Publisher:
             self.wake(member.reader)
 
     def _members(self, readers: set[str]) -> list[Member]:
+        """Return who can be served now; after a loss everybody is looked at again."""
+        if not self.post.lanes.open:
+            return []
         found = (self._roster.get(reader) for reader in sorted(readers))
         return [member for member in found if member is not None]
 

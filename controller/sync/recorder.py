@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from controller.compiler.chunks import chunks
 from controller.store.database import Database
 from controller.store.tables import Base, Change, ChangeTarget, Outbox, ReaderPlan
+from controller.store.uninterrupted import uninterrupted
 from controller.sync.link import Receipt
 
 _PLAN = Base.metadata.tables[ReaderPlan.__tablename__]
@@ -78,13 +79,19 @@ class Recorder:
         notes, self._notes = self._notes, {}
         self._noted.clear()
         if notes:
-            async with self._database.transaction() as session:
-                await _write(session, notes, self._database.clock())
+            await uninterrupted(self._write(notes))
 
     async def nobody(self) -> None:
         """Write down that no reader can be seen: the broker is gone, or we have just begun."""
         for note in self._notes.values():
             note.online = None
+        await uninterrupted(self._nobody())
+
+    async def _write(self, notes: dict[str, _Note]) -> None:
+        async with self._database.transaction() as session:
+            await _write(session, notes, self._database.clock())
+
+    async def _nobody(self) -> None:
         async with self._database.transaction() as session:
             await session.execute(update(_PLAN).where(_PLAN.c.online).values(online=False))
 

@@ -12,6 +12,7 @@ from controller.identity.keys import ControllerKeys
 from controller.ingest.store import Outcome
 from controller.ingest.writer import EventWriter
 from controller.store.database import Database
+from controller.store.uninterrupted import uninterrupted
 from controller.sync.admissions import Admissions
 from controller.sync.bus import Bus, BusLost, Connection, Publication
 from controller.sync.housekeeping import Housekeeping
@@ -71,10 +72,11 @@ class SyncService:
         """Serve until cancelled."""
         await self.publisher.look()
         await self.recorder.nobody()
-        await self.admissions.begin()
+        await uninterrupted(self.admissions.begin())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pass_on_rings())
             tasks.create_task(self._stay_connected())
+            tasks.create_task(self.publisher.run())
             tasks.create_task(self.recorder.run())
             tasks.create_task(self.writer.run())
             tasks.create_task(self.admissions.run())
@@ -84,7 +86,8 @@ class SyncService:
         """Tell readers what is stored for good, and operators what came of their requests."""
         for receipt in outcome.receipts:
             self._send_receipt(receipt)
-        await self.admissions.answered((stored.reader, stored.event) for stored in outcome.events)
+        answers = [(stored.reader, stored.event) for stored in outcome.events]
+        await uninterrupted(self.admissions.answered(answers))
 
     def _send_receipt(self, receipt: EventReceipt) -> None:
         member = self.roster.get(receipt.reader)
@@ -140,7 +143,8 @@ class SyncService:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.lanes.run(connection))
             tasks.create_task(self.inbox.listen(connection))
-            tasks.create_task(self.publisher.run())
+            self.lanes.open = True
+            self.publisher.resume()
 
 
 def _first(lost: BaseExceptionGroup[BusLost]) -> BaseException:

@@ -65,11 +65,13 @@ class ReaderEnd:
 
     async def say(self, message: Message) -> None:
         """Publish `message`, if there is a connection."""
-        if self._connection is None:
-            return
         leaf = {Hello: Leaf.HELLO, Ack: Leaf.ACK, State: Leaf.STATE}[type(message)]
-        payload = self._pairwise.seal(message, leaf)
-        await self._connection.publish(Publication(topic(self.model.reader, leaf), payload))
+        await self.publish(leaf, self._pairwise.seal(message, leaf))
+
+    async def publish(self, leaf: Leaf, payload: bytes) -> None:
+        """Publish `payload` as it is, if there is a connection."""
+        if self._connection is not None:
+            await self._connection.publish(Publication(topic(self.model.reader, leaf), payload))
 
     async def _session(self) -> None:
         topics = tuple(topic(self.model.reader, leaf) for leaf in DOWN)
