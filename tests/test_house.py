@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -11,9 +12,11 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("shared", "hw", "reader", "controller")
@@ -367,30 +370,41 @@ def requirements(extra: str) -> dict[str, tuple[int, ...]]:
     return asked
 
 
-def pins(lock: str) -> dict[str, tuple[str, list[str]]]:
-    """Version and hashes of everything in a lock, which has nothing else in it."""
+class Pin(NamedTuple):
+    """One line of a lock."""
+
+    version: str
+    hashes: list[str]
+    extras: set[str]
+
+
+def pins(lock: str) -> dict[str, Pin]:
+    """Everything in a lock, which has nothing else in it."""
     found = {}
     text = text_of(ROOT / "locks" / f"{lock}.txt").replace("\\\n", " ")
     for line in text.splitlines():
         if line.startswith("#"):
             continue
         pin = re.fullmatch(
-            r"([\w.-]+)==([\w.+!]+)(?: ; [^#]+?)?((?:\s+--hash=sha256:[0-9a-f]{64})*)", line.strip()
+            r"([\w.-]+)(?:\[([\w,-]+)\])?==([\w.+!]+)(?: ; [^#]+?)?"
+            r"((?:\s+--hash=sha256:[0-9a-f]{64})*)",
+            line.strip(),
         )
         assert pin, f"locks/{lock}.txt: {line[:80]}"
-        found[canonical(pin[1])] = (pin[2], pin[3].split())
+        extras = {canonical(extra) for extra in (pin[2] or "").split(",") if extra}
+        found[canonical(pin[1])] = Pin(pin[3], pin[4].split(), extras)
     return found
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_is_hashed_and_names_no_index(lock: str) -> None:
-    assert [pin for pin, (_, hashes) in pins(lock).items() if not hashes] == []
+    assert [name for name, pin in pins(lock).items() if not pin.hashes] == []
     assert not re.search(r"https?:|://|file:| @ ", text_of(ROOT / "locks" / f"{lock}.txt"))
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_holds_what_its_extra_asks_for(lock: str) -> None:
-    locked = {pin: release(version) for pin, (version, _) in pins(lock).items()}
+    locked = {name: release(pin.version) for name, pin in pins(lock).items()}
     build = {
         canonical(re.split(r"[>=\[]", each)[0]) for each in PROJECT["build-system"]["requires"]
     }
@@ -404,9 +418,36 @@ def test_a_lock_holds_what_its_extra_asks_for(lock: str) -> None:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_locks_agree(lock: str) -> None:
     """One environment can serve several of them."""
-    everything = pins("dev")
+    everything = {name: pin[:2] for name, pin in pins("dev").items()}
+    these = {name: pin[:2] for name, pin in pins(lock).items()}
 
-    assert {pin: everything.get(pin) for pin in pins(lock)} == pins(lock)
+    assert {name: everything.get(name) for name in these} == these
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_the_extras_that_its_packages_ask_of_each_other(lock: str) -> None:
+    """Without, older pips look for a newer release, and refuse it for want of a hash."""
+    locked = pins(lock)
+    unnamed = []
+    for asking, pin in locked.items():
+        for wanted in asked_by(asking, pin.extras):
+            has = locked[canonical(wanted.name)].extras if wanted.extras else set()
+            missing = {canonical(extra) for extra in wanted.extras} - has
+            unnamed += [f"{asking} asks for {wanted.name}[{extra}]" for extra in missing]
+
+    assert unnamed == []
+
+
+def asked_by(distribution: str, extras: set[str]) -> Iterator[Requirement]:
+    """What an installed `distribution` with `extras` requires here; nothing of an absent one."""
+    try:
+        said = importlib.metadata.requires(distribution) or []
+    except importlib.metadata.PackageNotFoundError:  # the lock has it for other systems
+        return
+    for requirement in map(Requirement, said):
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in {"", *extras}):
+            yield requirement
 
 
 def test_there_is_a_lock_for_every_extra() -> None:
