@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from hw.ports import DoorHardware, LinkListener, TagListener
 from reader.bus import Bus
+from reader.claims import Claims
 from reader.doorkeeper import Doorkeeper
 from reader.identity import Enrolment, Keys
 from reader.memory import Memory
@@ -36,13 +37,16 @@ class Devices:
 async def run(devices: Devices, bus: Bus, enrolment: Enrolment, keys: Keys, memory: Memory) -> None:
     """Serve the door until cancelled; then leave it locked and everything written down."""
     refusals = Refusals()
+    claims = Claims()
     doorkeeper = Doorkeeper(devices.door, memory)
 
     def begin() -> Session:
-        return Session(enrolment, keys, memory, doorkeeper, refusals, software=SOFTWARE)
+        return Session(
+            enrolment, keys, memory, doorkeeper, refusals, claims=claims, software=SOFTWARE
+        )
 
     uplink = Uplink(bus, begin)
-    taps = Taps(enrolment, keys, memory, doorkeeper)
+    taps = Taps(enrolment, keys, memory, doorkeeper, claims)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(doorkeeper.run())

@@ -84,16 +84,18 @@ class Doorkeeper:
         finally:
             self._hardware.strike.secure()
 
-    async def record(self, events: Sequence[Event], *, spend: bytes | None = None) -> None:
-        """Write events into the journal, durably.
+    async def spend(self, event: Event, grant_id: bytes | None) -> None:
+        """Write down that a use is spent, of `grant_id` if this reader counts them.
 
-        A use to `spend` that cannot be written raises `Unusable`: then nobody may enter on it.
+        Raises `Unusable` if it cannot be written: then nobody may enter on it.
         """
+        await self._memory.journal.append([event], spend=grant_id)
+
+    async def record(self, events: Sequence[Event]) -> None:
+        """Write events into the journal, durably."""
         try:
-            await self._memory.journal.append(events, spend=spend)
+            await self._memory.journal.append(events)
         except Unusable as error:
-            if spend is not None:
-                raise
             # The door goes on: who is let in must not depend on a full card.
             logger.error("journal: %s; %d events are lost", error, len(events))  # noqa: TRY400
             self.refuse(Signal.TROUBLE)

@@ -7,6 +7,7 @@ import logging
 from contextlib import suppress
 
 from reader.bus import BusLost, Connection, Publication
+from reader.claims import Claims
 from reader.database import Unusable
 from reader.door import Who
 from reader.doorkeeper import Doorkeeper
@@ -15,10 +16,10 @@ from reader.memory import Memory
 from reader.refusals import Refusals
 from reader.sync import ANSWER_WITHIN, Outgoing, Sync
 from reader.upload import Window
-from shared.access.rows import Door
+from shared.access.rows import Door, Grant
 from shared.wire.envelope import PairwiseKey, seal_signed
 from shared.wire.events import EventKind
-from shared.wire.messages import MAX_BATCH, EventBatch, Pulse, State
+from shared.wire.messages import MAX_BATCH, Claim, EventBatch, Pulse, State
 from shared.wire.topics import DOWN, Leaf, Place, parse, topic
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Session:
         doorkeeper: Doorkeeper,
         refusals: Refusals,
         *,
+        claims: Claims,
         software: str,
     ) -> None:
         """Prepare everything that does not need the connection yet."""
@@ -57,6 +59,7 @@ class Session:
         self._memory = memory
         self._door = doorkeeper
         self._refusals = refusals
+        self._claims = claims
         self._connection: Connection | None = None
         self._grown = memory.journal.grown
         self._asked = asyncio.Event()
@@ -70,6 +73,7 @@ class Session:
             memory,
             say=self._say,
             pulse=self._pulse,
+            claimed=claims.answered,
             refused=self._refused,
             changed=self._changed,
             software=software,
@@ -90,7 +94,8 @@ class Session:
         """Serve `connection` until it is lost. Raises `BusLost` (in a group)."""
         self._connection = connection
         try:
-            await self._serve(connection)
+            with self._claims.line(self._claim):
+                await self._serve(connection)
         except asyncio.CancelledError:
             # A broker speaks the will of those who vanish only; this reader takes its leave.
             with suppress(BusLost, TimeoutError):
@@ -246,6 +251,20 @@ class Session:
         detail = "released" if released else f"not released: {self._door.mode.name.lower()}"
         event = self._door.event(EventKind.REMOTE, who, command=pulse.id, detail=detail)
         await self._door.record([event])
+
+    async def _claim(self, claim: bytes, grant: Grant) -> None:
+        """Ask the controller for one use of `grant`."""
+        journal = self._memory.journal
+        message = Claim(
+            reader=self._reader,
+            id=claim,
+            session=self._sync.session,
+            credential=grant.credential,
+            plan=grant.plan,
+            journal=journal.id,
+            next_seq=journal.next_seq,
+        )
+        await self._say(Outgoing(Leaf.CLAIM, message))
 
     async def _refused(self, what: str) -> None:
         logger.warning("refused: %s", what)

@@ -32,6 +32,7 @@ from shared.cbor import Malformed
 from shared.wire.envelope import Forged, PairwiseKey, is_signed, open_signed
 from shared.wire.messages import (
     Ack,
+    Claimed,
     DenyUpdate,
     EventReceipt,
     Hello,
@@ -69,6 +70,7 @@ class Sync:
         *,
         say: Callable[[Outgoing], Awaitable[None]],
         pulse: Callable[[Pulse], Awaitable[None]],
+        claimed: Callable[[Claimed], None],
         refused: Callable[[str], Awaitable[None]],
         changed: Callable[[], None],
         software: str,
@@ -79,6 +81,7 @@ class Sync:
         self._memory = memory
         self._say = say
         self._pulse = pulse
+        self._claimed = claimed
         self._refused = refused
         self._changed = changed
         self._software = software
@@ -159,6 +162,8 @@ class Sync:
             case Leaf.CMD:
                 receipt = self._pairwise.open(data, place, EventReceipt)
                 await self._take_receipt(receipt)
+            case Leaf.CLAIMED:
+                self._claimed(self._pairwise.open(data, place, Claimed))
             case _:
                 logger.debug("nothing is expected on %s", place.leaf.value)
 

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from hw.ports import (
@@ -20,13 +21,14 @@ from hw.ports import (
     TagListener,
     TagLost,
 )
+from reader.claims import ANSWER_WITHIN, Claims
 from reader.database import Unusable
 from reader.door import Who
 from reader.doorkeeper import Doorkeeper
 from reader.identity import Enrolment, Keys, new_private_key
 from reader.memory import Memory
 from shared.access.decide import Attempt, Denied, Granted, Reason, Shown, decide, shown
-from shared.access.rows import Flag, Method
+from shared.access.rows import Flag, Grant, Method
 from shared.credential import outcome as credential
 from shared.credential.outcome import Outcome, Proven, Refused, Strength, Transport
 from shared.credential.p256 import OwnKeys
@@ -64,7 +66,12 @@ class Taps:
     """Serves every phone and card that comes to this door."""
 
     def __init__(
-        self, enrolment: Enrolment, keys: Keys, memory: Memory, doorkeeper: Doorkeeper
+        self,
+        enrolment: Enrolment,
+        keys: Keys,
+        memory: Memory,
+        doorkeeper: Doorkeeper,
+        claims: Claims,
     ) -> None:
         """Prepare; see `serve_links` and `serve_tags`."""
         self._identity = ReaderIdentity(enrolment.site, enrolment.location, keys.pkoc)
@@ -72,6 +79,7 @@ class Taps:
         self._own_keys = OwnKeys([*own, enrolment.plan_key, enrolment.controller_key])
         self._memory = memory
         self._door = doorkeeper
+        self._claims = claims
         self._counting = asyncio.Lock()
 
     async def serve_links(self, listener: LinkListener) -> None:
@@ -204,34 +212,43 @@ class Taps:
                 return await self._judge_attempt(attempt, proven.key)
 
     async def _judge_attempt(self, attempt: Attempt, key: bytes) -> bool:
-        verdict = self._decide(attempt)
+        verdict, claim = self._decide(attempt), None
+        match verdict:
+            case Denied(reasons=(Reason.RESERVE_ONLINE,), grant=Grant() as grant):
+                self._door.busy(ANSWER_WITHIN)
+                reservation, claim = await self._claims.reserve(grant)
+                attempt = replace(attempt, reservation=reservation)
+                verdict = self._decide(attempt)
+            case _:
+                pass
         if isinstance(verdict, Granted) and verdict.counts:
             # One at a time: somebody else may be about to spend the last use.
             async with self._counting:
-                verdict = await self._let_in(self._decide(attempt), attempt.method)
+                verdict = await self._let_in(self._decide(attempt), attempt.method, claim)
         else:
-            verdict = await self._let_in(verdict, attempt.method)
+            verdict = await self._let_in(verdict, attempt.method, claim)
         if isinstance(verdict, Granted):
             return True
         self._door.refuse(_SHOWN[shown(verdict.reason)])
-        await self._door.record([self._denied(verdict, attempt.method, key)])
+        await self._door.record([self._denied(verdict, attempt.method, key, claim)])
         return False
 
-    async def _let_in(self, verdict: Granted | Denied, method: Method) -> Granted | Denied:
+    async def _let_in(
+        self, verdict: Granted | Denied, method: Method, claim: bytes | None
+    ) -> Granted | Denied:
         """Release for a grant; a use that counts is durably spent before."""
         match verdict:
-            case Granted(counts=True):
+            case Granted(grant=grant, counts=True):
+                own = grant.id if grant.has(Flag.OWNED_USES) else None
                 try:
-                    await self._door.record(
-                        [self._granted(verdict, method)], spend=verdict.grant.id
-                    )
+                    await self._door.spend(self._granted(verdict, method, claim), own)
                 except Unusable as error:
                     logger.error("%s", error)  # noqa: TRY400 - the cause is in the text
                     return verdict.without_journal()
                 self._release(verdict)
             case Granted():
                 self._release(verdict)
-                await self._door.record([self._granted(verdict, method)])
+                await self._door.record([self._granted(verdict, method, claim)])
             case Denied():
                 pass
         return verdict
@@ -244,14 +261,20 @@ class Taps:
         who = Who(credential=grant.credential, person=grant.person)
         self._door.grant(granted.seconds, who, overrides=grant.has(Flag.OVERRIDE))
 
-    def _granted(self, granted: Granted, method: Method) -> Event:
+    def _granted(self, granted: Granted, method: Method, claim: bytes | None) -> Event:
         grant = granted.grant
         who = Who(credential=grant.credential, person=grant.person)
         return self._door.event(
-            EventKind.ACCESS, who, reason=Reason.GRANTED, method=method, plan=grant.plan
+            EventKind.ACCESS,
+            who,
+            reason=Reason.GRANTED,
+            method=method,
+            plan=grant.plan,
+            counted=granted.counts,
+            claim=claim,
         )
 
-    def _denied(self, denied: Denied, method: Method, key: bytes) -> Event:
+    def _denied(self, denied: Denied, method: Method, key: bytes, claim: bytes | None) -> Event:
         grant = denied.grant
         who = Who(credential=grant.credential, person=grant.person) if grant else Who()
         return self._door.event(
@@ -262,6 +285,7 @@ class Taps:
             method=method,
             plan=grant.plan if grant else None,
             key_hash=None if grant else hashlib.sha256(key).digest(),
+            claim=claim,
         )
 
     async def _refuse_proof(self, reason: credential.Reason, detail: str) -> None:

@@ -322,6 +322,7 @@ class CredentialAnswer(Answer):
     not_before: Instant | None
     not_after: Instant | None
     max_uses: int | None
+    uses: int | None = Field(description="Spent or set aside; null where they are not counted.")
     created_at: Instant
     updated_at: Instant
     url: str | None = None
@@ -355,6 +356,7 @@ class CredentialAnswer(Answer):
             not_before=row.not_before,
             not_after=row.not_after,
             max_uses=row.max_uses,
+            uses=view.uses if row.max_uses is not None else None,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )

@@ -7,18 +7,20 @@ Validity is the intersection of the person's and the credential's. An empty one 
 is, for the decision then refuses at every moment and says why (not yet, or expired).
 
 A credential whose uses are counted is counted by the reader only where it has a single grant in
-all: two grants at one reader would be counted one by one and give twice the uses.
+all: two grants at one reader would be counted one by one and give twice the uses. All others ask
+for each use, see `controller.uses`.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from sqlalchemy import CompoundSelect, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from controller import uses
 from controller.compiler.frame import ceil_seconds, floor_seconds
 from controller.store.tables import (
     AccessPlan,
@@ -154,16 +156,20 @@ class Grants:
             self._places[plan] = Place(schedule, frozenset(readers[plan]))
 
     async def _owned(self, holders: dict[int, Holder]) -> set[int]:
-        """Return the credentials with counted uses that have exactly one grant in all."""
+        """Return the credentials whose uses their one reader may count by itself.
+
+        They have exactly one grant in all, and no use was spent anywhere else before.
+        """
         limited = [holder.id for holder in holders.values() if holder.max_uses is not None]
         if not limited:
             return set()
         admitted = await self._admitted(limited, None)
         await self._load_places({plan for _, plan in admitted})
-        grants: Counter[int] = Counter()
+        places: dict[int, list[uses.Place]] = defaultdict(list)
         for credential, plan in admitted:
-            grants[credential] += len(self._places[plan].readers)
-        return {credential for credential, count in grants.items() if count == 1}
+            places[credential] += [uses.Place(at, plan) for at in self._places[plan].readers]
+        alone = {credential: at[0] for credential, at in places.items() if len(at) == 1}
+        return alone.keys() - await uses.elsewhere(self._session, alone)
 
 
 def _wanted(holder: Holder, plan: int, schedule: int, *, owned: bool) -> WantedGrant:

@@ -14,11 +14,14 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from controller import uses
 from controller.compiler.chunks import chunks
-from controller.ingest.chain import EMPTY, Continues, Contradicts, Entry, Head, Missing, judge
+from controller.ingest import chain
+from controller.ingest.chain import EMPTY, Continues, Contradicts, Head, Missing, judge
 from controller.ingest.entries import read_entry
 from controller.store.database import Database
 from controller.store.tables import Base, Credential, EventRecord, JournalHead, Reader
+from controller.uses import Entry
 from shared.access.mode import Trust
 from shared.wire.events import Event, EventKind, encode_event
 from shared.wire.messages import EventBatch, EventReceipt
@@ -45,19 +48,11 @@ _UPDATE_HEAD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """An event that has just become durable, with the reader that told it."""
-
-    reader: str
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of some batches: receipts to send, and what is new."""
 
     receipts: tuple[EventReceipt, ...]
-    events: tuple[Stored, ...]
+    events: tuple[Entry, ...]
 
 
 async def store(database: Database, batches: Sequence[EventBatch]) -> Outcome:
@@ -93,7 +88,7 @@ class _Work:
     """One transaction; what is looked up once serves all its batches."""
 
     def __init__(self, session: AsyncSession, now: int) -> None:
-        self.stored: list[Stored] = []
+        self.stored: list[Entry] = []
         self._session = session
         self._now = now
         self._journals: dict[tuple[str, bytes], _Journal] = {}
@@ -142,6 +137,7 @@ class _Work:
     async def write(self) -> None:
         """Write all that is new."""
         await self._name_holders()
+        await uses.settle(self._session, self.stored, self._now)
         connection = await self._session.connection()
         for rows in chunks(self._rows):
             await connection.execute(insert(_EVENT), rows)
@@ -167,10 +163,10 @@ class _Work:
         )
         return {**dict(found.all()), **journal.added}
 
-    def _add(self, batch: EventBatch, entries: Iterable[Entry]) -> None:
+    def _add(self, batch: EventBatch, entries: Iterable[chain.Entry]) -> None:
         for entry in entries:
             event = read_entry(entry.body, entry.seq, self._now)
-            self.stored.append(Stored(batch.reader, event))
+            self.stored.append(Entry(batch.reader, batch.journal, event))
             self._rows.append(
                 self._row(
                     batch.reader,

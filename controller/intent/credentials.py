@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from controller import uses
 from controller.drafts import Draft
 from controller.intent import invitations
 from controller.intent.credential_states import new_state
@@ -26,11 +27,15 @@ LIMITS = ("not_before", "not_after", "max_uses")
 
 @dataclass(frozen=True, slots=True)
 class CredentialView:
-    """A credential, its newest invitation, and the secret of one that was made just now."""
+    """A credential, its newest invitation, and the secret of one that was made just now.
+
+    `uses` are those that were spent or are set aside, where they are limited.
+    """
 
     credential: Credential
     invitation: Invitation | None = None
     secret: Secret | None = None
+    uses: int = 0
 
 
 async def page(session: AsyncSession, person: int | None, window: Window) -> Page[CredentialView]:
@@ -40,16 +45,21 @@ async def page(session: AsyncSession, person: int | None, window: Window) -> Pag
         await existing(session, Person, person)
         query = query.where(Credential.person_id == person)
     found = await fetch(session, query, window)
-    newest = await invitations.latest(session, [row.id for (row,) in found.items])
-    views = [CredentialView(row, newest.get(row.id)) for (row,) in found.items]
+    views = await _views(session, [row for (row,) in found.items])
     return Page(views, found.total, window)
 
 
 async def get(session: AsyncSession, handle: str, person: int | None = None) -> CredentialView:
     """Return one credential (of `person`). Raises `NotFound`."""
     credential = await find(session, handle, person)
-    newest = await invitations.latest(session, [credential.id])
-    return CredentialView(credential, newest.get(credential.id))
+    [view] = await _views(session, [credential])
+    return view
+
+
+async def _views(session: AsyncSession, rows: list[Credential]) -> list[CredentialView]:
+    newest = await invitations.latest(session, [row.id for row in rows])
+    spent = await uses.spent(session, [row.id for row in rows if row.max_uses is not None])
+    return [CredentialView(row, newest.get(row.id), uses=spent.get(row.id, 0)) for row in rows]
 
 
 async def find(session: AsyncSession, handle: str, person: int | None = None) -> Credential:

@@ -235,6 +235,33 @@ class Credential(Base):
     deleted_at: Mapped[int | None] = mapped_column(Millis)
 
 
+class UseCount(Base):
+    """Uses spent of a credential that has only so many, by who counted them (`controller.uses`)."""
+
+    __tablename__ = "use_count"
+    credential_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    reader_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    plan_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    spent: Mapped[int] = mapped_column(BigInteger)
+
+
+class UseClaim(Base):
+    """A use that a reader asked for. It counts as spent until it is `settled`.
+
+    `journal` and `next_seq` say from which entry on the reader will tell what became of it.
+    """
+
+    __tablename__ = "use_claim"
+    id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    credential_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    reader_id: Mapped[str] = mapped_column(String(32))
+    journal: Mapped[bytes] = mapped_column(LargeBinary(8))
+    next_seq: Mapped[int] = mapped_column(BigInteger)
+    made_at: Mapped[int] = mapped_column(Millis, index=True)
+    settled: Mapped[bool]
+    __table_args__ = (Index("ix_use_claim_reader", "reader_id", "journal", "next_seq"),)
+
+
 class Invitation(Base):
     """A secret that turns one phone into one credential, once. Only its hash is kept."""
 

@@ -1,4 +1,4 @@
-"""Drops from the outbox what no reader will ask for: it gets a snapshot instead."""
+"""Drops what no reader will ask for: old deltas (it gets a snapshot instead), settled claims."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from sqlalchemy import delete
 
 from controller.store.database import Database
-from controller.store.tables import Outbox
+from controller.store.tables import Outbox, UseClaim
 from controller.store.uninterrupted import uninterrupted
 
 EVERY = 3_600.0
@@ -28,7 +28,10 @@ class Housekeeping:
             await asyncio.sleep(EVERY)
 
     async def tidy(self) -> None:
-        """Drop deltas that are older than the longest lease."""
+        """Drop what is older than the longest lease."""
         async with self._database.transaction() as session:
             oldest = self._database.clock() - KEEP_MS
             await session.execute(delete(Outbox).where(Outbox.created_at < oldest))
+            await session.execute(
+                delete(UseClaim).where(UseClaim.made_at < oldest, UseClaim.settled)
+            )

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from controller.sync.bus import Connection, Publication
+from controller.sync.claims import Claims
 from controller.sync.complaints import Complaints
 from controller.sync.link import Receipt
 from controller.sync.post import Post
 from controller.sync.roster import Member
 from shared.cbor import Malformed
 from shared.wire.envelope import Forged, open_signed
-from shared.wire.messages import Ack, EventBatch, Hello, State
+from shared.wire.messages import Ack, Claim, EventBatch, Hello, State
 from shared.wire.topics import UP, Leaf, Place, every, parse
 
 logger = logging.getLogger(__name__)
@@ -35,9 +36,12 @@ class Journals(Protocol):
 class Inbox:
     """Takes one message at a time, and never waits while it does."""
 
-    def __init__(self, post: Post, journals: Journals, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, post: Post, journals: Journals, claims: Claims, monotonic: Callable[[], float]
+    ) -> None:
         self._post = post
         self._journals = journals
+        self._claims = claims
         self._monotonic = monotonic
         self.complaints = Complaints()
 
@@ -68,6 +72,8 @@ class Inbox:
                 self._ack(member, member.pairwise.open(payload, place, Ack))
             case Leaf.STATE:
                 self._state(member, member.pairwise.open(payload, place, State))
+            case Leaf.CLAIM:
+                self._claims.offer(member, member.pairwise.open(payload, place, Claim))
             case Leaf.EVENT:
                 self._events(open_signed(payload, member.identity, place, EventBatch))
             case _:

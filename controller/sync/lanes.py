@@ -1,6 +1,7 @@
 """Lanes to the broker: twenty messages at most are in flight, and none waits behind a long plan.
 
-The urgent lane has deny sets, remote openings, leases and receipts, in this order; another has
+The urgent lane has deny sets, remote openings, answers to claims, leases and receipts, in this
+order; another has
 deltas, a third snapshots, and both wait for deny sets. A job is what must stay in order: one
 reader's messages of one kind.
 """
@@ -26,9 +27,10 @@ class Urgency(enum.IntEnum):
 
     DENY = 0
     PULSE = 1
-    LEASE = 2
-    RECEIPT = 3
-    PLAN = 4
+    CLAIMED = 2
+    LEASE = 3
+    RECEIPT = 4
+    PLAN = 5
 
 
 class Lane:

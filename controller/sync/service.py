@@ -15,6 +15,7 @@ from controller.store.database import Database
 from controller.store.uninterrupted import uninterrupted
 from controller.sync.admissions import Admissions
 from controller.sync.bus import Bus, BusLost, Connection, Publication
+from controller.sync.claims import Claims
 from controller.sync.housekeeping import Housekeeping
 from controller.sync.inbox import SUBSCRIPTIONS, Inbox
 from controller.sync.lanes import Lanes, Urgency
@@ -60,7 +61,8 @@ class SyncService:
             monotonic=monotonic,
         )
         self.writer = EventWriter(database, self)
-        self.inbox = Inbox(self.publisher.post, self.writer, monotonic)
+        self.claims = Claims(self.publisher.post)
+        self.inbox = Inbox(self.publisher.post, self.writer, self.claims, monotonic)
         self.admissions = Admissions(self.publisher.post)
 
     @property
@@ -80,6 +82,7 @@ class SyncService:
             tasks.create_task(self.recorder.run())
             tasks.create_task(self.writer.run())
             tasks.create_task(self.admissions.run())
+            tasks.create_task(self.claims.run())
             tasks.create_task(Housekeeping(self._database).run())
 
     async def stored(self, outcome: Outcome) -> None:

@@ -87,6 +87,14 @@ class Factor(enum.Enum):
     WRONG = "wrong"
 
 
+class Reservation(enum.Enum):
+    """What the controller said of a use that readers share, where it was asked."""
+
+    NONE = "none"  # it was not asked, or has not answered
+    MADE = "made"  # one use is set aside for this attempt
+    NONE_LEFT = "none_left"
+
+
 class DenyCause(enum.Enum):
     """Why a key is in the deny set, and so the `Reason` (by value) that check 3 gives."""
 
@@ -104,7 +112,7 @@ class Attempt:
     method: Method
     proven: bool
     factor: Factor = Factor.NONE
-    reserved: bool = False  # the controller has set one use aside for this attempt
+    reservation: Reservation = Reservation.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,5 +264,7 @@ def _uses(grant: Grant, attempt: Attempt, known: Knowledge) -> Iterator[Reason]:
     if grant.has(Flag.OWNED_USES):
         if known.uses_spent.get(grant.id, 0) >= grant.uses:
             yield Reason.USED_UP
-    elif not attempt.reserved:
+    elif attempt.reservation is Reservation.NONE_LEFT:
+        yield Reason.USED_UP
+    elif attempt.reservation is Reservation.NONE:
         yield Reason.RESERVE_ONLINE

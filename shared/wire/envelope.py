@@ -4,7 +4,7 @@
 |---|---|---|
 | plan, deny, cmd | COSE_Sign1, controller's plan key | no broker and no other reader can forge it |
 | event | COSE_Sign1, reader's identity key | the controller can prove it later |
-| hello, ack, state, receipts | COSE_Mac0, pairwise key | as hard to forge, in microseconds |
+| all others | COSE_Mac0, pairwise key | as hard to forge, in microseconds |
 
 The leaf is part of what is signed, the message names its reader, and `open_*` checks both: a
 message cannot be moved to another topic.

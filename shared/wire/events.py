@@ -62,6 +62,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key_hash: Hash | None = None  # SHA-256 of a presented key that no grant names
     command: Nonce | None = None
     operator: Count | None = None
+    counted: bool = False  # one use of the credential is spent
+    claim: Nonce | None = None  # the claim that this entry settles
     count: Count | None = None
     detail: Text | None = None
 

@@ -132,6 +132,20 @@ class EventReceipt(Message, frozen=True, kw_only=True, tag="event_receipt"):
     upto: Count
 
 
+class Verdict(enum.Enum):
+    """What the controller says to a claim."""
+
+    RESERVED = "reserved"  # one use is set aside; the journal entry with this claim settles it
+    USED_UP = "used_up"
+
+
+class Claimed(Message, frozen=True, kw_only=True, tag="claimed"):
+    """The answer to the claim `id`. A claim that makes no sense gets none."""
+
+    id: Nonce
+    verdict: Verdict
+
+
 class CacheHealth(enum.Enum):
     """What a reader says of its plan."""
 
@@ -177,6 +191,21 @@ class EventBatch(Message, frozen=True, kw_only=True, tag="events"):
     entries: Annotated[tuple[EventBody, ...], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
 
 
+class Claim(Message, frozen=True, kw_only=True, tag="claim"):
+    """Somebody stands at the door with `credential`, by access plan `plan`: may one use be spent?
+
+    Whatever becomes of it, the entry of `journal` that says so names the claim and is numbered
+    `next_seq` or higher. Unless one says otherwise the use is spent.
+    """
+
+    id: Nonce
+    session: Nonce
+    credential: Count
+    plan: Count
+    journal: JournalId
+    next_seq: Count
+
+
 class State(Message, frozen=True, kw_only=True, tag="state"):
     """How the reader and its door are; retained. The last will is one with `online` false."""
 
@@ -188,8 +217,8 @@ class State(Message, frozen=True, kw_only=True, tag="state"):
     devices: Devices = {}
 
 
-Down = PlanPage | DenyUpdate | Lease | Pulse | EventReceipt
-Up = Hello | Ack | EventBatch | State
+Down = PlanPage | DenyUpdate | Lease | Pulse | EventReceipt | Claimed
+Up = Hello | Ack | EventBatch | Claim | State
 T = TypeVar("T", bound=Message)
 
 

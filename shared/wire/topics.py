@@ -23,14 +23,16 @@ class Leaf(enum.Enum):
     PLAN = "plan"  # down, signed: plan pages, lease renewals
     DENY = "deny"  # down, signed: deny set
     CMD = "cmd"  # down, signed: pulses; authenticated: receipts for events
+    CLAIMED = "claimed"  # down, authenticated: the answer to a claim
     HELLO = "hello"  # up, authenticated
     ACK = "ack"  # up, authenticated: receipts for plan and deny set
     EVENT = "event"  # up, signed: batches of the journal
+    CLAIM = "claim"  # up, authenticated: somebody stands here with a key whose uses are shared
     STATE = "state"  # up, authenticated, retained, with a last will
 
 
-DOWN = (Leaf.PLAN, Leaf.DENY, Leaf.CMD)
-UP = (Leaf.HELLO, Leaf.ACK, Leaf.EVENT, Leaf.STATE)
+DOWN = (Leaf.PLAN, Leaf.DENY, Leaf.CMD, Leaf.CLAIMED)
+UP = (Leaf.HELLO, Leaf.ACK, Leaf.EVENT, Leaf.CLAIM, Leaf.STATE)
 
 
 class Place(NamedTuple):

@@ -11,7 +11,16 @@ from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
-from shared.access.decide import Attempt, Denied, Factor, Granted, Knowledge, Reason, decide
+from shared.access.decide import (
+    Attempt,
+    Denied,
+    Factor,
+    Granted,
+    Knowledge,
+    Reason,
+    Reservation,
+    decide,
+)
 from shared.access.mode import Trust
 from shared.access.rows import Flag, Grant
 from shared.access.schedule import Opening, Use
@@ -149,14 +158,16 @@ def _opening(grant: Grant, situation: Situation) -> Opening:
 
 
 def _spent(grant: Grant, situation: Situation) -> bool:
-    if grant.uses is None or not grant.flags & Flag.OWNED_USES:
+    if grant.uses is None:
         return False
+    if not grant.flags & Flag.OWNED_USES:
+        return situation.attempt.reservation is Reservation.NONE_LEFT
     return situation.known.uses_spent.get(grant.id, 0) >= grant.uses
 
 
 def _unreserved(grant: Grant, situation: Situation) -> bool:
     shared = grant.uses is not None and not grant.flags & Flag.OWNED_USES
-    return shared and not situation.attempt.reserved
+    return shared and situation.attempt.reservation is Reservation.NONE
 
 
 def _factor(found: Factor) -> Callable[[Grant, Situation], bool]:

@@ -21,6 +21,7 @@ import aiomqtt
 import httpx
 
 from hw.none import NoDoor
+from reader.claims import Claims
 from reader.clock import SystemTime
 from reader.config import Broker
 from reader.doorkeeper import Doorkeeper
@@ -101,7 +102,9 @@ async def _new_reader(servers: Servers, folder: Path, number: int) -> tuple[Memo
     refusals = Refusals()
 
     def begin() -> Session:
-        return Session(enrolment, keys, memory, doorkeeper, refusals, software=SOFTWARE)
+        return Session(
+            enrolment, keys, memory, doorkeeper, refusals, claims=Claims(), software=SOFTWARE
+        )
 
     return memory, Uplink(MqttBus(servers.broker, f"bench-{enrolment.reader}"), begin)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shared.access.calendar import DAY, Holiday
-from shared.access.decide import Attempt, DenyCause, Factor, Knowledge
+from shared.access.decide import Attempt, DenyCause, Factor, Knowledge, Reservation
 from shared.access.mode import Clock, Trust
 from shared.access.rows import Calendar, Door, Flag, Grant, Method, Modes
 from shared.access.schedule import HolidayRule, Interval, Schedule, Span
@@ -126,5 +126,5 @@ def _attempt(rng: random.Random) -> Attempt:
         rng.choice(METHODS),
         proven=rng.random() < 0.97,
         factor=rng.choice(list(Factor)),
-        reserved=rng.random() < 0.5,
+        reservation=rng.choice(list(Reservation)),
     )

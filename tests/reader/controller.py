@@ -12,6 +12,8 @@ from shared.wire.envelope import PairwiseKey, open_signed, seal_signed
 from shared.wire.events import GENESIS, Event, chain, decode_event
 from shared.wire.messages import (
     Ack,
+    Claim,
+    Claimed,
     EventBatch,
     EventReceipt,
     Hello,
@@ -19,6 +21,7 @@ from shared.wire.messages import (
     Message,
     Pulse,
     State,
+    Verdict,
 )
 from shared.wire.topics import Leaf, parse, topic
 from tests.reader.bus import Broker
@@ -28,9 +31,10 @@ from tests.reader.office import Office
 
 T = TypeVar("T", bound=Message)
 
-SPOKEN: dict[Leaf, type[Hello | Ack | State]] = {
+SPOKEN: dict[Leaf, type[Hello | Ack | Claim | State]] = {
     Leaf.HELLO: Hello,
     Leaf.ACK: Ack,
+    Leaf.CLAIM: Claim,
     Leaf.STATE: State,
 }
 
@@ -45,6 +49,7 @@ class Controller:
         self.pages = 1  # so many to a plan
         self.heard: list[tuple[float, Message]] = []
         self.stored: list[bytes] = []
+        self.uses: dict[int, int] = {}  # that are left, by credential; others are not answered
         self.live_from = 0  # of the last batch
         self.clone_alarm = False
         self._broker = broker
@@ -93,6 +98,11 @@ class Controller:
         message = EventReceipt(reader=READER, journal=journal, upto=upto)
         payload = self._pairwise.seal(message, Leaf.CMD)
         self._broker.send(topic(READER, Leaf.CMD), payload)
+
+    def claimed(self, claim: bytes, verdict: Verdict) -> None:
+        message = Claimed(reader=READER, id=claim, verdict=verdict)
+        payload = self._pairwise.seal(message, Leaf.CLAIMED)
+        self._broker.send(topic(READER, Leaf.CLAIMED), payload)
 
     def pulse(self, number: int = 1, **more: object) -> Pulse:
         """A remote opening for the session that is on."""
@@ -150,6 +160,10 @@ class Controller:
                     self.answer(message)
             case EventBatch():
                 self._store(message)
+            case Claim(id=claim, credential=number) if number in self.uses:
+                left = self.uses[number] > 0
+                self.uses[number] -= left
+                self.claimed(claim, Verdict.RESERVED if left else Verdict.USED_UP)
             case _:
                 pass
 

@@ -112,7 +112,7 @@ async def test_a_silent_controller_is_not_stormed(rig: Rig) -> None:
     # It is asked again soon after it is back.
     rig.controller.answers = True
     await rig.wait(RETRY_MAX * 1.2)
-    assert rig.memory.lease.spent_at(rig.memory.time.uptime()) < RETRY_MAX * 1.2
+    assert rig.memory.lease.spent_at(rig.memory.time.uptime()) <= RETRY_MAX * 1.2
 
 
 async def test_a_new_reader_does_not_storm_a_silent_controller(

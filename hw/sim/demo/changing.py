@@ -48,6 +48,30 @@ async def enrol_by_code(stage: Stage) -> Seen:
     return Seen(f"{said.splitlines()[-1]}; {tap.text}", tap.milliseconds)
 
 
+async def one_visit(stage: Stage) -> Seen:
+    emil = stage.holders[EMIL]
+    person = stage.site.people[EMIL]
+    [credential] = await stage.office.get(f"/people/{person}/credentials")
+    path = f"/credentials/{credential['id']}"
+    await stage.processed((await stage.office.put(path, {"max_uses": 1})).change, FRONT, WORKSHOP)
+    tap = await stage.opens(
+        FRONT,
+        lambda: emil.tap_ble(stage.world, stage.post(FRONT)),
+        person=EMIL,
+        method=BLE,
+    )
+    await stage.refuses(
+        WORKSHOP,
+        lambda: emil.tap_ble(stage.world, stage.post(WORKSHOP)),
+        reason="used_up",
+        lamp="not now",
+    )
+    uses = (await stage.office.get(path))["uses"]
+    expect(that=uses == 1, seen=f"the office counts {uses} uses")
+    await stage.processed((await stage.office.put(path, {"max_uses": None})).change)
+    return Seen(f"{FRONT} opens; then {WORKSHOP} refuses: used_up", tap.milliseconds)
+
+
 async def revocation(stage: Stage) -> Seen:
     emil, post = stage.holders[EMIL], stage.post(FRONT)
     person = stage.site.people[EMIL]
@@ -136,6 +160,12 @@ CODE = Step(
     "a key, and the door opens",
     enrol_by_code,
     "Emil types a code instead of following a link, and opens the front door.",
+)
+VISIT = Step(
+    "A key for one visit",
+    "opens one door once, then none",
+    one_visit,
+    "Emil's key is good once more, at whichever door. The doors ask the office, which counts.",
 )
 REVOKE = Step(
     "Revocation",

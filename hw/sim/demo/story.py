@@ -32,6 +32,7 @@ EVERYTHING: tuple[Step, ...] = (
     changing.GRANT,
     changing.NEW_DOOR,
     changing.CODE,
+    changing.VISIT,
     changing.REVOKE,
     changing.PROCESSED,
     changing.REMOTE,

@@ -56,6 +56,7 @@ async def test_a_card(api: Api) -> None:
         "not_before": None,
         "not_after": None,
         "max_uses": None,
+        "uses": None,
         "created_at": "2025-06-02T10:00:00.000Z",
         "updated_at": "2025-06-02T10:00:00.000Z",
     }

@@ -95,7 +95,9 @@ class Everything:
             Flag.STOLEN: credential.state == "stolen",
             Flag.OVERRIDE: person.override_lockdown,
             Flag.EXTENDED: person.extended_release,
-            Flag.OWNED_USES: credential.max_uses is not None and len(places) == 1,
+            Flag.OWNED_USES: credential.max_uses is not None
+            and len(places) == 1
+            and self._counted_at(credential.id) <= set(places),
         }
         starts = [-(-ms // 1000) for ms in (credential.not_before, person.valid_from) if ms]
         ends = [ms // 1000 for ms in (credential.not_after, person.valid_to) if ms]
@@ -116,6 +118,12 @@ class Everything:
             )
             for reader, plan in places
         ]
+
+    def _counted_at(self, credential: int) -> set[tuple[str, int]]:
+        counts = [row for row in self.all(t.UseCount) if row.credential_id == credential]
+        claims = [row for row in self.all(t.UseClaim) if row.credential_id == credential]
+        at = {(row.reader_id, row.plan_id) for row in counts}
+        return at | {("", 0) for row in claims if not row.settled}
 
     def _frame(self, number: int) -> list[Row]:
         door = self.one(t.Door, number)

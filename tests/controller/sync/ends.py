@@ -11,6 +11,8 @@ from controller.sync.bus import Bus, BusLost, Connection, Publication
 from shared.wire.envelope import is_signed, open_signed
 from shared.wire.messages import (
     Ack,
+    Claim,
+    Claimed,
     DenyUpdate,
     EventReceipt,
     Hello,
@@ -23,6 +25,13 @@ from shared.wire.messages import (
 from shared.wire.topics import DOWN, Leaf, parse, topic
 from tests.controller.building import CONTROLLER, ReaderKeys
 from tests.controller.sync.model_reader import ModelReader
+
+_LEAF: dict[type[Message], Leaf] = {
+    Hello: Leaf.HELLO,
+    Ack: Leaf.ACK,
+    Claim: Leaf.CLAIM,
+    State: Leaf.STATE,
+}
 
 
 class ReaderEnd:
@@ -65,7 +74,7 @@ class ReaderEnd:
 
     async def say(self, message: Message) -> None:
         """Publish `message`, if there is a connection."""
-        leaf = {Hello: Leaf.HELLO, Ack: Leaf.ACK, State: Leaf.STATE}[type(message)]
+        leaf = _LEAF[type(message)]
         await self.publish(leaf, self._pairwise.seal(message, leaf))
 
     async def publish(self, leaf: Leaf, payload: bytes) -> None:
@@ -112,6 +121,8 @@ class ReaderEnd:
                 return open_signed(payload, signer, place, PlanPage, Lease)
             case Leaf.DENY:
                 return open_signed(payload, signer, place, DenyUpdate)
+            case Leaf.CLAIMED:
+                return self._pairwise.open(payload, place, Claimed)
             case _ if is_signed(payload):
                 return open_signed(payload, signer, place, Pulse)
             case _:

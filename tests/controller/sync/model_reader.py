@@ -15,6 +15,7 @@ from shared.access.plan import Delta, apply
 from shared.wire.messages import (
     Ack,
     CacheHealth,
+    Claimed,
     DenyUpdate,
     EventReceipt,
     Hello,
@@ -47,6 +48,7 @@ class ModelReader:
     hellos: int = 0
     pulses: list[Pulse] = field(default_factory=list)
     receipts: list[EventReceipt] = field(default_factory=list)
+    claimed: list[Claimed] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     applied: set[tuple[int, bytes]] = field(default_factory=set)
     _pages: dict[int, PlanPage] = field(default_factory=dict)
@@ -98,6 +100,8 @@ class ModelReader:
                 self.pulses.append(message)
             case EventReceipt():
                 self.receipts.append(message)
+            case Claimed():
+                self.claimed.append(message)
             case _:
                 self.wrong.append(f"a {type(message).__name__}")
         return []

@@ -22,7 +22,7 @@ from controller.sync.service import SyncService
 from tests.controller.building import CONTROLLER, ReaderKeys, build
 from tests.controller.sync.ends import ReaderEnd
 from tests.controller.sync.model_reader import ModelReader
-from tests.controller.sync.test_service import Site, running, until
+from tests.controller.sync.site import Site, running, until
 
 
 class TestAddress:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
@@ -17,14 +15,10 @@ from controller.records import admissions
 from controller.store.database import Database
 from controller.store.tables import (
     Admission,
-    Change,
     ChangeTarget,
-    CompiledRow,
     EventRecord,
     Outbox,
-    ReaderPlan,
 )
-from controller.sync.memory import MemoryBroker
 from controller.sync.service import SyncService
 from shared.access.mode import Trust
 from shared.access.rows import DOOR_KEY, Door, decode_row
@@ -32,86 +26,14 @@ from shared.wire.envelope import seal_signed
 from shared.wire.events import GENESIS, Event, EventKind, encode_event
 from shared.wire.messages import EventBatch
 from shared.wire.topics import Leaf
-from tests.controller.building import CONTROLLER, Building, ReaderKeys, build
+from tests.controller.building import CONTROLLER, ReaderKeys, build
 from tests.controller.conftest import NOON
 from tests.controller.keys import point, private_key
 from tests.controller.sync.ends import ReaderEnd
 from tests.controller.sync.model_reader import ModelReader
+from tests.controller.sync.site import Site, is_whole, running, until
 
 pytestmark = pytest.mark.slow  # every test builds a whole installation
-
-
-@asynccontextmanager
-async def running(*jobs: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run `jobs` meanwhile. What goes wrong in one of them is raised."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(job) for job in jobs]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-
-
-async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
-    """Return once `holds` is true."""
-    async with asyncio.timeout(seconds):
-        while not await holds():  # noqa: ASYNC110 - what the database says rings no bell
-            await asyncio.sleep(0.01)
-
-
-def is_whole(model: ModelReader) -> bool:
-    return model.leases > 0
-
-
-class Site:
-    """A controller, a broker, and a model reader at every door."""
-
-    def __init__(self, building: Building) -> None:
-        self.building = building
-        self.broker = MemoryBroker()
-        self.service = SyncService(building.database, CONTROLLER, self.broker, jitter=lambda: 0.5)
-        self.ends = [
-            ReaderEnd(ModelReader(reader, secrets.token_bytes), ReaderKeys(number), self.broker)
-            for number, reader in enumerate(building.readers)
-        ]
-
-    @asynccontextmanager
-    async def up(self) -> AsyncIterator[None]:
-        """Run it all, and wait until every reader has a lease."""
-        async with running(self.service.run()):
-            await until(self.connected)
-            async with running(*(end.run() for end in self.ends)):
-                for end in self.ends:
-                    await end.until(is_whole)
-                yield
-
-    async def connected(self) -> bool:
-        return self.service.connected
-
-    async def plan(self, number: int = 0) -> ReaderPlan:
-        async with self.building.database.read() as session:
-            return await session.get_one(ReaderPlan, self.building.readers[number])
-
-    async def compiled(self, number: int = 0) -> dict[bytes, bytes]:
-        async with self.building.database.read() as session:
-            query = select(CompiledRow.row_key, CompiledRow.body).where(
-                CompiledRow.reader_id == self.building.readers[number]
-            )
-            return dict((await session.execute(query)).all())
-
-    async def processed(self) -> bool:
-        """Whether no change waits for anybody."""
-        async with self.building.database.read() as session:
-            waiting = await session.scalar(select(Change.id).where(Change.processed_at.is_(None)))
-        return waiting is None
-
-    async def in_step(self) -> None:
-        """Wait until every change is processed; then every reader has exactly its plan."""
-        await until(self.processed)
-        for number, end in enumerate(self.ends):
-            assert end.model.rows == await self.compiled(number)
-            assert end.model.wrong == []
 
 
 @pytest.fixture

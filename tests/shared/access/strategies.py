@@ -10,7 +10,7 @@ import dataclasses
 from hypothesis import strategies as st
 
 from shared.access.calendar import Holiday, OffsetFrom
-from shared.access.decide import Attempt, DenyCause, Factor, Knowledge
+from shared.access.decide import Attempt, DenyCause, Factor, Knowledge, Reservation
 from shared.access.mode import Clock, Trust
 from shared.access.rows import ALL_FLAGS, Calendar, Door, Flag, Grant, Method, Modes, Row
 from shared.access.schedule import MAX_ID, HolidayRule, Interval, Schedule, Span
@@ -100,7 +100,7 @@ attempts = st.builds(
     method=st.sampled_from(Method),
     proven=st.sampled_from([True, True, False]),
     factor=st.sampled_from(Factor),
-    reserved=st.booleans(),
+    reservation=st.sampled_from(Reservation),
 )
 
 # The same rows as above, in what bears on a decision only, and made faster.

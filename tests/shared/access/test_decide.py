@@ -16,6 +16,7 @@ from shared.access.decide import (
     Granted,
     Knowledge,
     Reason,
+    Reservation,
     Shown,
     decide,
     shown,
@@ -322,7 +323,7 @@ def test_a_reader_counts_the_uses_it_owns(spent: int, left: bool) -> None:
     tap = TAP.knowing(uses_spent={DEMANDING.id: spent})
     assert isinstance(tap.decided(), Granted) is left
     # A reservation does not stand in for a use that is spent.
-    assert isinstance(tap.showing(reserved=True).decided(), Granted) is left
+    assert isinstance(tap.showing(reservation=Reservation.MADE).decided(), Granted) is left
 
 
 def test_uses_of_another_grant_are_another_matter() -> None:
@@ -334,9 +335,10 @@ def test_uses_of_another_grant_are_another_matter() -> None:
 def test_other_limited_uses_open_only_when_reserved() -> None:
     tap = TAP.granting(structs.replace(ALWAYS_OPEN, uses=1))
     assert tap.refused() == (Reason.RESERVE_ONLINE,)
-    answer = tap.showing(reserved=True).decided()
+    answer = tap.showing(reservation=Reservation.MADE).decided()
     assert isinstance(answer, Granted)
     assert answer.counts
+    assert tap.showing(reservation=Reservation.NONE_LEFT).refused() == (Reason.USED_UP,)
 
 
 @pytest.mark.parametrize("factor", Factor)

@@ -17,6 +17,7 @@ from shared.access.decide import (
     Granted,
     Knowledge,
     Reason,
+    Reservation,
     Shown,
     decide,
     shown,
@@ -69,7 +70,7 @@ def _sound(answer: Granted, attempt: Attempt, known: Knowledge, clock: Clock) ->
         assert opening(schedule, calendar.holidays, local) is Opening.OPEN
     if grant.uses is not None:
         owned = grant.has(Flag.OWNED_USES)
-        assert attempt.reserved or owned
+        assert owned or attempt.reservation is Reservation.MADE
         assert not owned or known.uses_spent.get(grant.id, 0) < grant.uses
     assert not grant.has(Flag.SECOND_FACTOR) or attempt.factor is Factor.RIGHT
     assert answer.counts is (grant.uses is not None)
@@ -175,7 +176,8 @@ def test_less_trust_lease_or_factor_never_opens_a_door(situation: Situation) -> 
         (attempt, known, Clock(clock.now, Trust.FLOOR)),
         (attempt, known, Clock(clock.now, Trust.UNKNOWN)),
         (replace(attempt, factor=Factor.WRONG), known, clock),
-        (replace(attempt, reserved=False), known, clock),
+        (replace(attempt, reservation=Reservation.NONE), known, clock),
+        (replace(attempt, reservation=Reservation.NONE_LEFT), known, clock),
         (attempt, replace(known, schedules={}), clock),
         (attempt, replace(known, uses_spent=dict.fromkeys(known.uses_spent, 10**6)), clock),
     ]

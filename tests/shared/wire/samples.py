@@ -10,6 +10,8 @@ from shared.access.decide import DenyCause
 from shared.wire.messages import (
     Ack,
     CacheHealth,
+    Claim,
+    Claimed,
     DenyEntry,
     DenyUpdate,
     EventBatch,
@@ -21,6 +23,7 @@ from shared.wire.messages import (
     PlanState,
     Pulse,
     State,
+    Verdict,
 )
 from shared.wire.topics import Leaf, Place
 
@@ -34,7 +37,7 @@ def at(leaf: Leaf, reader: str = READER) -> Place:
 
 
 PLAN = PlanState(epoch=1, version=41, digest=bytes(range(32)), count=7)
-NONCE, SESSION, PULSE = b"n" * 16, b"s" * 16, b"p" * 16
+NONCE, SESSION, PULSE, CLAIM = b"n" * 16, b"s" * 16, b"p" * 16, b"c" * 16
 JOURNAL = b"journal8"
 KEY = b"\x04" + bytes(range(64))
 
@@ -67,6 +70,7 @@ SAMPLES: tuple[Message, ...] = (
         issued_at=1_700_000_000_000,
     ),
     EventReceipt(reader=READER, journal=JOURNAL, upto=99),
+    Claimed(reader=READER, id=CLAIM, verdict=Verdict.RESERVED),
     Hello(
         reader=READER,
         session=SESSION,
@@ -87,6 +91,15 @@ SAMPLES: tuple[Message, ...] = (
         previous=bytes(32),
         live_from=99,
         entries=(b"one", b"two"),
+    ),
+    Claim(
+        reader=READER,
+        id=CLAIM,
+        session=SESSION,
+        credential=17,
+        plan=3,
+        journal=JOURNAL,
+        next_seq=100,
     ),
     State(
         reader=READER,
@@ -166,6 +179,17 @@ STRATEGIES: dict[type[Message], st.SearchStrategy[Message]] = {
         issued_at=milliseconds,
     ),
     EventReceipt: st.builds(EventReceipt, reader=readers, journal=journals, upto=counts),
+    Claimed: st.builds(Claimed, reader=readers, id=nonces, verdict=st.sampled_from(Verdict)),
+    Claim: st.builds(
+        Claim,
+        reader=readers,
+        id=nonces,
+        session=nonces,
+        credential=counts,
+        plan=counts,
+        journal=journals,
+        next_seq=counts,
+    ),
     Hello: st.builds(
         Hello,
         reader=readers,

@@ -27,6 +27,8 @@ from shared.wire.envelope import (
 from shared.wire.messages import (
     MAX_MESSAGE,
     Ack,
+    Claim,
+    Claimed,
     DenyUpdate,
     EventBatch,
     EventReceipt,
@@ -64,9 +66,12 @@ AUTHENTICATED: list[tuple[str, Leaf]] = [
     ("ack", Leaf.ACK),
     ("state", Leaf.STATE),
     ("event_receipt", Leaf.CMD),
+    ("claim", Leaf.CLAIM),
+    ("claimed", Leaf.CLAIMED),
 ]
 ALL: tuple[type[Message], ...] = (
-    PlanPage, DenyUpdate, Lease, Pulse, EventReceipt, Hello, Ack, EventBatch, State,
+    PlanPage, DenyUpdate, Lease, Pulse, EventReceipt, Claimed,
+    Hello, Ack, EventBatch, Claim, State,
 )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def test_an_unknown_type_is_refused(kind: object) -> None:
 
 
 def test_an_unknown_type_is_named_if_it_is_a_name() -> None:
-    assert refusal(wire("ack", type="claim")).startswith("type 'claim', expected ")
+    assert refusal(wire("ack", type="clam")).startswith("type 'clam', expected ")
     assert refusal(wire("ack", type=7)).startswith("type 7, expected ")
 
 

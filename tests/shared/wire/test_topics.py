@@ -122,7 +122,7 @@ def test_a_foreign_shard_is_dropped(reader: str, leaf: Leaf, shard: int) -> None
         "doorward/08\n/abcd/hello",
         "doorward/08/abcd/+",
         "doorward/08/abcd/#",
-        "doorward/08/abcd/claim",
+        "doorward/08/abcd/claims",
         "doorward/08/abcd/hellos",
         "doorward/٠٨/abcd/hello",
     ],
