@@ -34,7 +34,10 @@ from shared.credential.outcome import Outcome, Proven, Refused, Strength, Transp
 from shared.credential.p256 import OwnKeys
 from shared.credential.pkoc import ble_reader, nfc_reader
 from shared.credential.pkoc.identity import ReaderIdentity
+from shared.credential.pkoc.nfc_messages import TRANSACTION_ID_SIZE
 from shared.credential.session import Finished, Send
+from shared.credential.tag import Step as TagStep
+from shared.credential.tag import TagSession
 from shared.wire.events import Event, EventKind
 
 T = TypeVar("T")
@@ -176,19 +179,20 @@ class Taps:
                     pass
 
     async def _serve_tag(self, tag: Tag) -> None:
-        session = nfc_reader.ReaderSession(
-            self._identity, secrets.token_bytes(16), own_keys=self._own_keys, now=_now()
+        pkoc = nfc_reader.dialogue(
+            self._identity, secrets.token_bytes(TRANSACTION_ID_SIZE), own_keys=self._own_keys
         )
+        session = TagSession(pkoc, now=_now())
         await self._judge(await self._interrogate(tag, session))
 
-    async def _interrogate(self, tag: Tag, session: nfc_reader.ReaderSession) -> Outcome:
+    async def _interrogate(self, tag: Tag, session: TagSession) -> Outcome:
         command = session.start()
         while True:
             try:
                 async with asyncio.timeout_at(session.deadline):
                     response = await tag.transceive(command)
             except TimeoutError:
-                step: nfc_reader.Step = session.expire(_now())
+                step: TagStep = session.expire(_now())
             except TagLost:
                 step = session.lost()
             else:

@@ -1,11 +1,10 @@
-"""Command and response APDUs (ISO 7816-4, short form), and the exchange of one command.
+"""Command and response APDUs (ISO 7816-4), in short and extended form.
 
-    command   CLA INS P1 P2 [Lc data] [Le]     Lc and Le one byte; Le 00 stands for 256
+    short     CLA INS P1 P2 [Lc data] [Le]                 Lc and Le one byte; Le 00 is 256
+    extended  CLA INS P1 P2 00 [Lc(2) data] [Le(2)]        Le 0000 is 65536
     response  [data] SW1 SW2
 
-`Exchange` hides two habits of real cards: 61xx ("more is waiting, fetch it") and 6Cxx ("ask again
-with this length"). It is one processor of a chain: others (extended length, command chaining) have
-the same two verbs and can stand before it.
+`shared.credential.exchange` has the conversation around them, `shared.credential.card` the card.
 """
 
 from __future__ import annotations
@@ -15,14 +14,19 @@ from dataclasses import dataclass, field, replace
 
 from shared.credential.tlv import Malformed
 
-SHORT_MAX = 256  # bytes which one short response carries at most
+SHORT_DATA = 0xFF  # bytes that one short command carries at most
+SHORT_MAX = 256  # and one short response
+EXTENDED_DATA = 0xFFFF
+EXTENDED_MAX = 0x10000
 
 
 class SW(enum.IntEnum):
     """Status words that we send or judge."""
 
     OK = 0x9000
+    MORE = 0x6100  # the second byte says how many bytes
     WRONG_LENGTH = 0x6700
+    LAST_COMMAND_EXPECTED = 0x6883
     CONDITIONS_NOT_SATISFIED = 0x6985
     FUNCTION_NOT_SUPPORTED = 0x6A81
     NOT_FOUND = 0x6A82
@@ -31,10 +35,6 @@ class SW(enum.IntEnum):
     UNKNOWN_INS = 0x6D00
     UNKNOWN_CLA = 0x6E00
     GENERAL_ERROR = 0x6F00
-
-
-_MORE = 0x61
-_OTHER_LE = 0x6C
 
 
 def describe(sw: int) -> str:
@@ -48,7 +48,7 @@ def describe(sw: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CommandAPDU:
-    """A short command. `le` is how many bytes are expected (1-256), None for none."""
+    """A command. `le` is how many bytes are expected (1-65536), None for none."""
 
     cla: int
     ins: int
@@ -58,19 +58,36 @@ class CommandAPDU:
     le: int | None = None
 
     def __post_init__(self) -> None:
-        if len(self.data) > 0xFF:
-            raise ValueError(f"{len(self.data)} bytes do not fit a short APDU")
-        if self.le is not None and not 1 <= self.le <= SHORT_MAX:
-            raise ValueError(f"Le {self.le} does not fit a short APDU")
+        if len(self.data) > EXTENDED_DATA:
+            raise ValueError(f"{len(self.data)} bytes do not fit an APDU")
+        if self.le is not None and not 1 <= self.le <= EXTENDED_MAX:
+            raise ValueError(f"Le {self.le} does not fit an APDU")
+
+    @property
+    def header(self) -> bytes:
+        return bytes((self.cla, self.ins, self.p1, self.p2))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the short form can hold it."""
+        return len(self.data) <= SHORT_DATA and (self.le is None or self.le <= SHORT_MAX)
 
     def encode(self) -> bytes:
+        """The short form, unless only the extended one can hold it."""
+        if not self.is_short:
+            return self.encode_extended()
         body = bytes((len(self.data),)) + self.data if self.data else b""
         end = b"" if self.le is None else bytes((self.le & 0xFF,))
-        return bytes((self.cla, self.ins, self.p1, self.p2)) + body + end
+        return self.header + body + end
+
+    def encode_extended(self) -> bytes:
+        body = len(self.data).to_bytes(2, "big") + self.data if self.data else b""
+        end = b"" if self.le is None else (self.le & 0xFFFF).to_bytes(2, "big")
+        return self.header + (b"\0" if body or end else b"") + body + end
 
     @classmethod
     def decode(cls, raw: bytes) -> CommandAPDU:
-        """Raises `Malformed`, also for an APDU of extended length."""
+        """Read either form. Raises `Malformed`."""
         if len(raw) < 4:
             raise Malformed("a command has at least four bytes", len(raw))
         header, rest = cls(*raw[:4]), raw[4:]
@@ -78,11 +95,25 @@ class CommandAPDU:
             return header
         if len(rest) == 1:
             return replace(header, le=rest[0] or SHORT_MAX)
+        if rest[0] == 0:
+            return _extended(header, rest[1:])
         end = 1 + rest[0]
-        if rest[0] == 0 or not end <= len(rest) <= end + 1:
+        if not end <= len(rest) <= end + 1:
             raise Malformed(f"Lc is {rest[0]}, {len(rest) - 1} bytes follow", 4)
         le = (rest[end] or SHORT_MAX) if len(rest) > end else None
         return replace(header, data=rest[1:end], le=le)
+
+
+def _extended(header: CommandAPDU, rest: bytes) -> CommandAPDU:
+    """Read what follows the 00 that announces two-byte lengths."""
+    first = int.from_bytes(rest[:2], "big")
+    if len(rest) == 2:
+        return replace(header, le=first or EXTENDED_MAX)
+    end = 2 + first
+    if first == 0 or len(rest) not in (end, end + 2):
+        raise Malformed(f"extended Lc is {first}, {len(rest) - 2} bytes follow", 5)
+    le = int.from_bytes(rest[end:], "big") or EXTENDED_MAX if len(rest) > end else None
+    return replace(header, data=rest[2:end], le=le)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,42 +132,6 @@ class ResponseAPDU:
     @classmethod
     def decode(cls, raw: bytes) -> ResponseAPDU:
         """Raises `Malformed`; an empty answer, which some drivers hand out, is one."""
-        if not 2 <= len(raw) <= SHORT_MAX + 2:
-            raise Malformed(f"{len(raw)} bytes are no short response")
+        if not 2 <= len(raw) <= EXTENDED_MAX + 2:
+            raise Malformed(f"{len(raw)} bytes are no response")
         return cls(raw[:-2], int.from_bytes(raw[-2:], "big"))
-
-
-class Exchange:
-    """One command until its complete response: send `first()`, feed `receive`, obey its answer.
-
-    A card may make the reader ask `rounds` times in all, so that endless chaining ends.
-    """
-
-    def __init__(self, command: CommandAPDU, *, rounds: int = 16) -> None:
-        self._pending = command
-        self._rounds = rounds
-        self._corrected = False
-        self._data = b""
-
-    def first(self) -> bytes:
-        return self._ask(self._pending)
-
-    def receive(self, raw: bytes) -> bytes | ResponseAPDU:
-        """Bytes are the next command to send; a response is complete. Raises `Malformed`."""
-        response = ResponseAPDU.decode(raw)
-        self._data += response.data
-        high, low = divmod(response.sw, 0x100)
-        if high == _MORE:
-            self._corrected = False
-            return self._ask(CommandAPDU(0x00, 0xC0, 0x00, 0x00, le=low or SHORT_MAX))
-        if high == _OTHER_LE and not self._corrected:
-            self._corrected = True
-            return self._ask(replace(self._pending, le=low or SHORT_MAX))
-        return ResponseAPDU(self._data, response.sw)
-
-    def _ask(self, command: CommandAPDU) -> bytes:
-        if self._rounds == 0:
-            raise Malformed("the card chains its response without end", len(self._data))
-        self._rounds -= 1
-        self._pending = command
-        return command.encode()

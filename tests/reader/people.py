@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hw.ports import HardwareFault, Link, LinkClosed, Tag, TagLost
+from shared.credential.card import Card
 from shared.credential.outcome import Reason, Refused
 from shared.credential.p256 import PrivateKey
 from shared.credential.pkoc.ble_holder import Ending, HolderSession
 from shared.credential.pkoc.identity import Keyring, KnownReader
-from shared.credential.pkoc.nfc_holder import CardSession
+from shared.credential.pkoc.nfc_holder import PkocApplication
 from shared.credential.session import Finished, Send
 from tests.reader.keys import KEYS, LOCATION, SITE
 from tests.shared.credential.keys import key
@@ -155,7 +156,7 @@ class CardTag:
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self._session = CardSession(self.credential)
+        self._session = Card([PkocApplication(self.credential)])
 
     async def transceive(self, apdu: bytes) -> bytes:
         assert not self.released.is_set()

@@ -16,9 +16,10 @@ from shared.access.rows import Method
 from shared.credential.outcome import Reason as ProofReason
 from shared.credential.outcome import Refused
 from shared.credential.p256 import PrivateKey
-from shared.credential.pkoc import ble_reader, nfc_reader
+from shared.credential.pkoc import ble_reader
 from shared.credential.pkoc.ble_holder import Hint
 from shared.credential.pkoc.ble_messages import Status
+from shared.credential.tag import TOTAL_SECONDS
 from tests.reader.keys import KEYS
 from tests.reader.office import FRAME, NIGHTS, Office, grant_of
 from tests.reader.people import Cards, CardTag, PhoneLink, Phones
@@ -147,9 +148,9 @@ async def test_a_slow_phone_meets_its_deadline(place: Place) -> None:
 
 
 async def test_a_slow_card_meets_its_deadline(place: Place) -> None:
-    tag = CardTag(ALICE, slow=nfc_reader.TOTAL_SECONDS + 1)
+    tag = CardTag(ALICE, slow=TOTAL_SECONDS + 1)
     place.cards.bring(tag)
-    await place.rig.wait(nfc_reader.TOTAL_SECONDS + 0.1)
+    await place.rig.wait(TOTAL_SECONDS + 0.1)
     assert tag.released.is_set()
     assert not place.rig.is_released()
     assert await place.accesses() == []

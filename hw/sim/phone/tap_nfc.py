@@ -12,7 +12,8 @@ from hw.sim.card import bring
 from hw.sim.phone.eyes import VERDICTS, DoorGone, NotSeen, watch
 from hw.sim.phone.tap import PATIENCE, Light, Tap
 from hw.sim.phone.wallet import Key
-from shared.credential.pkoc.nfc_holder import CardSession
+from shared.credential.card import Card
+from shared.credential.pkoc.nfc_holder import PkocApplication
 
 # SELECT and AUTHENTICATE: fewer, and the reader has not asked who this is.
 _APDUS = 2
@@ -62,7 +63,7 @@ async def _read(reader: tuple[str, int], key: Key) -> Tap:
     began = asyncio.get_running_loop().time()
     # 08 begins a random UID, as phones show them.
     uid = b"\x08" + secrets.token_bytes(3)
-    visit = await bring(*reader, uid, CardSession(key.private).receive)
+    visit = await bring(*reader, uid, Card([PkocApplication(key.private)]).receive)
     took = (asyncio.get_running_loop().time() - began) * 1000
     if not visit.released:
         return Tap(Light.TROUBLE, "the reader has gone, or is busy with others", took)

@@ -1,4 +1,4 @@
-"""APDUs in short form, and an exchange that any card may try to draw out."""
+"""APDUs in both forms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.credential.apdu import SW, CommandAPDU, Exchange, ResponseAPDU, describe
+from shared.credential.apdu import SW, CommandAPDU, ResponseAPDU, describe
 from shared.credential.tlv import Malformed
 from tests.shared.credential.keys import QUICK
 from tests.shared.credential.parsing import attempt, feed_trailing
@@ -18,8 +18,8 @@ COMMANDS = st.builds(
     BYTES,
     BYTES,
     BYTES,
-    st.binary(max_size=255),
-    st.none() | st.integers(1, 256),
+    st.binary(max_size=300),
+    st.none() | st.integers(1, 256) | st.integers(1, 0x10000),
 )
 
 
@@ -30,11 +30,22 @@ class TestCommand:
         assert CommandAPDU.decode(command.encode()) == command
 
     @QUICK
+    @given(COMMANDS)
+    def test_round_trip_in_extended_form(self, command: CommandAPDU) -> None:
+        assert CommandAPDU.decode(command.encode_extended()) == command
+
+    @QUICK
     @given(st.binary(max_size=270))
     def test_what_decodes_encodes_to_the_same_bytes(self, raw: bytes) -> None:
         command = attempt(CommandAPDU.decode, raw)
         if command is not None:
-            assert command.encode() == raw
+            assert raw in (command.encode(), command.encode_extended())
+
+    def test_what_the_short_form_cannot_hold_is_extended(self) -> None:
+        for command in (CommandAPDU(0, 1, 2, 3, bytes(256)), CommandAPDU(0, 1, 2, 3, le=257)):
+            assert not command.is_short
+            assert command.encode() == command.encode_extended()
+            assert CommandAPDU.decode(command.encode()) == command
 
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -44,9 +55,14 @@ class TestCommand:
             ("00C0000094", CommandAPDU(0, 0xC0, 0, 0, le=0x94)),
             ("80800001 02 AABB", CommandAPDU(0x80, 0x80, 0, 1, b"\xaa\xbb")),
             ("80800001 02 AABB 00", CommandAPDU(0x80, 0x80, 0, 1, b"\xaa\xbb", 256)),
+            ("80800001 00 0000", CommandAPDU(0x80, 0x80, 0, 1, le=0x10000)),
+            ("80800001 00 0123", CommandAPDU(0x80, 0x80, 0, 1, le=0x123)),
+            ("80800001 00 0002 AABB", CommandAPDU(0x80, 0x80, 0, 1, b"\xaa\xbb")),
+            ("80800001 00 0002 AABB 0100", CommandAPDU(0x80, 0x80, 0, 1, b"\xaa\xbb", 256)),
+            ("80800001 00 0002 AABB 0000", CommandAPDU(0x80, 0x80, 0, 1, b"\xaa\xbb", 0x10000)),
         ],
     )
-    def test_the_four_cases(self, text: str, expected: CommandAPDU) -> None:
+    def test_the_cases(self, text: str, expected: CommandAPDU) -> None:
         assert CommandAPDU.decode(bytes.fromhex(text)) == expected
 
     @pytest.mark.parametrize(
@@ -56,7 +72,9 @@ class TestCommand:
             ("00A404", 3),
             ("00A40400 02 AA", 4),  # Lc says two
             ("00A40400 01 AABBCC", 4),  # and one behind Le
-            ("00A40400 000001 AA", 4),  # extended length
+            ("00A40400 00 0001 AABB", 5),  # half an extended Le
+            ("00A40400 00 0002 AA", 5),  # extended Lc says two
+            ("00A40400 00 0000 AA", 5),  # and none
         ],
     )
     def test_malformed(self, text: str, offset: int) -> None:
@@ -67,9 +85,9 @@ class TestCommand:
     def test_trailing_bytes(self) -> None:
         feed_trailing(CommandAPDU.decode, CommandAPDU(0, 0xA4, 4, 0, b"AID", 256).encode())
 
-    @pytest.mark.parametrize(("size", "le"), [(256, None), (0, 0), (0, 257)])
+    @pytest.mark.parametrize(("size", "le"), [(0x10000, None), (0, 0), (0, 0x10001)])
     def test_what_does_not_fit_is_our_own_fault(self, size: int, le: int | None) -> None:
-        with pytest.raises(ValueError, match="short APDU"):
+        with pytest.raises(ValueError, match="not fit an APDU"):
             CommandAPDU(0, 0, 0, 0, bytes(size), le)
 
     def test_data_stays_out_of_the_log(self) -> None:
@@ -78,11 +96,11 @@ class TestCommand:
 
 class TestResponse:
     @QUICK
-    @given(st.binary(max_size=256), st.integers(0, 0xFFFF))
+    @given(st.binary(max_size=300), st.integers(0, 0xFFFF))
     def test_round_trip(self, data: bytes, sw: int) -> None:
         assert ResponseAPDU.decode(ResponseAPDU(data, sw).encode()) == ResponseAPDU(data, sw)
 
-    @pytest.mark.parametrize("size", [0, 1, 259])
+    @pytest.mark.parametrize("size", [0, 1, 0x10003])
     def test_malformed(self, size: int) -> None:
         with pytest.raises(Malformed, match=f"{size} bytes"):
             ResponseAPDU.decode(bytes(size))
@@ -94,55 +112,3 @@ class TestResponse:
 
     def test_unknown_status_words_are_shown_as_numbers(self) -> None:
         assert describe(0x6984) == "6984"
-
-
-class TestExchange:
-    COMMAND = CommandAPDU(0x00, 0xCA, 0x7F, 0x21, le=256)
-
-    @pytest.mark.parametrize("sw", [SW.OK, SW.NOT_FOUND, 0x6283, 0x63C2])
-    def test_a_complete_response_passes(self, sw: int) -> None:
-        exchange = Exchange(self.COMMAND)
-        assert exchange.first() == self.COMMAND.encode()
-        assert exchange.receive(ResponseAPDU(b"data", sw).encode()) == ResponseAPDU(b"data", sw)
-
-    def test_more_is_fetched(self) -> None:
-        exchange = Exchange(self.COMMAND)
-        exchange.first()
-        assert exchange.receive(b"one" + b"\x61\x03") == bytes.fromhex("00C0000003")
-        assert exchange.receive(b"two" + b"\x61\x00") == bytes.fromhex("00C0000000")
-        assert exchange.receive(b"end" + b"\x90\x00") == ResponseAPDU(b"onetwoend", SW.OK)
-
-    def test_another_length_is_asked_for_once(self) -> None:
-        exchange = Exchange(self.COMMAND)
-        exchange.first()
-        assert exchange.receive(b"\x6c\x0a") == bytes.fromhex("00CA7F210A")
-        assert exchange.receive(b"\x6c\x0b") == ResponseAPDU(b"", 0x6C0B)
-
-    def test_each_piece_may_ask_for_another_length(self) -> None:
-        exchange = Exchange(self.COMMAND)
-        exchange.first()
-        assert exchange.receive(b"\x6c\x00") == self.COMMAND.encode()
-        assert exchange.receive(b"one" + b"\x61\x05") == bytes.fromhex("00C0000005")
-        assert exchange.receive(b"\x6c\x03") == bytes.fromhex("00C0000003")
-        assert exchange.receive(b"two" + b"\x90\x00") == ResponseAPDU(b"onetwo", SW.OK)
-
-    def test_endless_chaining_ends(self) -> None:
-        exchange = Exchange(self.COMMAND, rounds=3)
-        exchange.first()
-        exchange.receive(b"\x61\x00")
-        exchange.receive(b"\x61\x00")
-        with pytest.raises(Malformed, match="without end"):
-            exchange.receive(b"\x61\x00")
-
-    @QUICK
-    @given(st.lists(st.binary(max_size=260), max_size=20))
-    def test_any_card_is_done_within_the_rounds(self, responses: list[bytes]) -> None:
-        exchange = Exchange(self.COMMAND)
-        exchange.first()
-        asked = 1
-        for raw in responses:
-            answer = attempt(exchange.receive, raw)
-            if not isinstance(answer, bytes):
-                break
-            asked += 1
-        assert asked <= 16

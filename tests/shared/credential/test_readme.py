@@ -1,4 +1,4 @@
-"""The example in the package's README runs as it stands."""
+"""The examples in the package's README run as they stand."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from collections import deque
 from pathlib import Path
 
 import shared.credential
+from shared.credential.card import Card
 from shared.credential.outcome import Proven
 from shared.credential.p256 import OwnKeys
+from shared.credential.pkoc import nfc_reader
 from shared.credential.pkoc.ble_reader import ReaderSession
+from shared.credential.pkoc.nfc_holder import PkocApplication
+from shared.credential.selection import try_in_order
 from shared.credential.session import Finished, Send
+from shared.credential.tag import TagSession
 from tests.shared.credential.keys import key
-from tests.shared.credential.pkoc.ends import ALICE, READER, ble_holder_session
+from tests.shared.credential.pkoc.ends import ALICE, READER, TRANSACTION, ble_holder_session
 
 
 class Wire:
@@ -33,10 +38,21 @@ class Wire:
         return self._writes.popleft()
 
 
-def test_the_example_opens_the_door() -> None:
-    text = (Path(shared.credential.__file__).parent / "README.md").read_text()
-    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    assert found
+TEXT = (Path(shared.credential.__file__).parent / "README.md").read_text()
+OVER_BLE, OVER_NFC = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+class Tag:
+    """A card in the field."""
+
+    def __init__(self) -> None:
+        self._card = Card([PkocApplication(ALICE)])
+
+    def transceive(self, command: bytes) -> bytes:
+        return self._card.receive(command)
+
+
+def test_the_ble_example_opens_the_door() -> None:
     link = Wire()
     names = {
         "ReaderSession": ReaderSession,
@@ -50,5 +66,24 @@ def test_the_example_opens_the_door() -> None:
         "clock": lambda: 0.0,
         "link": link,
     }
-    exec(found[1], names)  # noqa: S102  (our own file)
+    exec(OVER_BLE, names)  # noqa: S102  (our own file)
     assert link.notified[-1] == bytes.fromhex("040103")
+
+
+def test_the_nfc_example_knows_the_card() -> None:
+    names = {
+        "nfc_reader": nfc_reader,
+        "TagSession": TagSession,
+        "try_in_order": try_in_order,
+        "Send": Send,
+        "identity": READER,
+        "transaction_id": TRANSACTION,
+        "own_keys": OwnKeys([READER.key.public]),
+        "clock": lambda: 0.0,
+        "tag": Tag(),
+    }
+    exec(OVER_NFC, names)  # noqa: S102  (our own file)
+    step = names["step"]
+    assert isinstance(step, Finished)
+    assert isinstance(step.outcome, Proven)
+    assert step.outcome.key == ALICE.public.point

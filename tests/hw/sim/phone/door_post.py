@@ -23,6 +23,7 @@ from shared.credential.p256 import OwnKeys, PrivateKey
 from shared.credential.pkoc import ble_reader, nfc_reader
 from shared.credential.pkoc.identity import KnownReader, ReaderIdentity
 from shared.credential.session import Finished, Send
+from shared.credential.tag import TagSession
 
 NAME = "Front door"
 
@@ -84,9 +85,8 @@ class DoorPost:
 
     async def _interrogate(self, tag: Tag) -> Outcome:
         loop = asyncio.get_running_loop()
-        session = nfc_reader.ReaderSession(
-            self.identity, b"t" * 16, own_keys=OwnKeys([]), now=loop.time()
-        )
+        pkoc = nfc_reader.dialogue(self.identity, b"t" * 16, own_keys=OwnKeys([]))
+        session = TagSession(pkoc, now=loop.time())
         command = session.start()
         while True:
             match session.receive(await tag.transceive(command), loop.time()):

@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from shared.credential.card import Card
 from shared.credential.outcome import Outcome, Proven, Strength
 from shared.credential.p256 import OwnKeys, PrivateKey, PublicKey
 from shared.credential.pkoc import ble_holder, ble_reader, nfc_reader
 from shared.credential.pkoc.channel import transcript
 from shared.credential.pkoc.identity import Keyring, KnownReader, ReaderIdentity
-from shared.credential.pkoc.nfc_holder import CardSession
+from shared.credential.pkoc.nfc_holder import PkocApplication
 from shared.credential.session import Finished, Send
+from shared.credential.tag import TagSession
 from tests.shared.credential.keys import key
 
 
@@ -81,7 +83,7 @@ class Noise:
         queue.append(self.rng.choice((other, twin, twin, *mixed)))
 
 
-Reader: TypeAlias = ble_reader.ReaderSession | nfc_reader.ReaderSession
+Reader: TypeAlias = ble_reader.ReaderSession | TagSession
 Holder: TypeAlias = Callable[[bytes], bytes | None]
 
 
@@ -150,8 +152,8 @@ class BadAir:
 
     def _nfc(self, name: str, door: ReaderIdentity) -> Link:
         number = self.noise.rng.randbytes(16)
-        reader = nfc_reader.ReaderSession(door, number, own_keys=self.own_keys, now=0.0)
-        card = CardSession(self.people[name])
+        reader = TagSession(nfc_reader.dialogue(door, number, own_keys=self.own_keys), now=0.0)
+        card = Card([PkocApplication(self.people[name])])
         link = Link(reader, card.receive, lambda _device, _strength: {number})
         self.noise.carry(link.to_holder, reader.start())
         return link

@@ -9,6 +9,7 @@ from shared.credential.p256 import OwnKeys, PrivateKey
 from shared.credential.pkoc import ble_holder, ble_reader, nfc_reader
 from shared.credential.pkoc.identity import Keyring, KnownReader, ReaderIdentity
 from shared.credential.session import Finished, Send
+from shared.credential.tag import TagSession
 from tests.shared.credential.keys import LOCATION, SITE, key
 
 ALICE = key("alice")
@@ -49,8 +50,8 @@ def ble_holder_session(
 
 def nfc_reader_session(
     transaction_id: bytes = TRANSACTION, own_keys: OwnKeys = NOBODY
-) -> nfc_reader.ReaderSession:
-    return nfc_reader.ReaderSession(READER, transaction_id, own_keys=own_keys, now=0.0)
+) -> TagSession:
+    return TagSession(nfc_reader.dialogue(READER, transaction_id, own_keys=own_keys), now=0.0)
 
 
 def greeting(session: ble_reader.ReaderSession, mtu: int = 247) -> bytes:

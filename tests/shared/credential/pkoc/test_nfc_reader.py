@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.credential.apdu import CommandAPDU
+from shared.credential.card import Card
 from shared.credential.outcome import Proven, Reason, Refused, Standard, Strength, Transport
 from shared.credential.p256 import OwnKeys, PrivateKey
-from shared.credential.pkoc.nfc_holder import CardSession
+from shared.credential.pkoc.nfc_holder import PkocApplication
 from shared.credential.pkoc.nfc_messages import V1_0, V1_1, Authenticate, AuthenticateAnswer
-from shared.credential.pkoc.nfc_reader import ReaderSession
 from shared.credential.session import Finished, Send
+from shared.credential.tag import TagSession
 from tests.shared.credential.keys import QUICK, key
 from tests.shared.credential.pkoc.ends import (
     ALICE,
@@ -29,7 +30,7 @@ from tests.shared.credential.pkoc.ends import (
 OK = b"\x90\x00"
 
 
-def tap(session: ReaderSession, card: CardSession) -> Proven | Refused:
+def tap(session: TagSession, card: Card) -> Proven | Refused:
     """One card at one reader until the outcome; no card takes more than two commands."""
     command = session.start()
     for _ in range(2):
@@ -43,7 +44,7 @@ def tap(session: ReaderSession, card: CardSession) -> Proven | Refused:
     raise AssertionError("no outcome after two commands")
 
 
-def authenticating(own_keys: OwnKeys | None = None) -> ReaderSession:
+def authenticating(own_keys: OwnKeys | None = None) -> TagSession:
     """A reader whose SELECT was answered well."""
     session = nfc_reader_session(own_keys=own_keys or OwnKeys(()))
     session.start()
@@ -57,7 +58,7 @@ def answer(who: PrivateKey = ALICE, message: bytes = TRANSACTION) -> bytes:
 
 @pytest.mark.parametrize("versions", [(V1_0,), (V1_1,), (V1_1, V1_0), (b"\x09\x00",)])
 def test_our_card(versions: tuple[bytes, ...]) -> None:
-    outcome = tap(nfc_reader_session(), CardSession(ALICE, versions))
+    outcome = tap(nfc_reader_session(), Card([PkocApplication(ALICE, versions)]))
     assert outcome == Proven(ALICE.public.point, Standard.PKOC, Transport.NFC, Strength.ONE_WAY)
 
 

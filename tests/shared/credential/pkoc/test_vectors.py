@@ -7,6 +7,7 @@ from collections import deque
 import pytest
 
 from shared.credential.apdu import CommandAPDU, ResponseAPDU
+from shared.credential.card import Card
 from shared.credential.ccm import AesCcm
 from shared.credential.outcome import Outcome, Proven, Reason, Refused, Strength, Transport
 from shared.credential.p256 import OwnKeys, PrivateKey, PublicKey
@@ -21,9 +22,10 @@ from shared.credential.pkoc.ble_messages import (
 )
 from shared.credential.pkoc.channel import Channel, transcript
 from shared.credential.pkoc.identity import Keyring, KnownReader, ReaderIdentity
-from shared.credential.pkoc.nfc_holder import CardSession
+from shared.credential.pkoc.nfc_holder import PkocApplication
 from shared.credential.pkoc.nfc_messages import SelectAnswer
 from shared.credential.session import Finished, Send
+from shared.credential.tag import TagSession
 from shared.credential.tlv import Lengths, encode_compact
 from tests.shared.credential.keys import key
 from tests.shared.credential.pkoc.ends import NOBODY, finished, refused, sent
@@ -228,8 +230,9 @@ def identity_of(vector: Transcript) -> ReaderIdentity:
 @pytest.mark.parametrize("name", NFC)
 def test_nfc_reader(name: str) -> None:
     vector = Transcript(name)
-    session = nfc_reader.ReaderSession(
-        identity_of(vector), vector.input("transaction_id"), own_keys=NOBODY, now=0.0
+    session = TagSession(
+        nfc_reader.dialogue(identity_of(vector), vector.input("transaction_id"), own_keys=NOBODY),
+        now=0.0,
     )
     command = session.start()
     outcome: Outcome | None = None
@@ -260,7 +263,7 @@ def test_nfc_card(name: str) -> None:
     vector = Transcript(name)
     exchanges = vector.exchanges()
     versions = SelectAnswer.decode(ResponseAPDU.decode(exchanges[0][1]).data).versions
-    card = CardSession(vector.key("credential"), versions)
+    card = Card([PkocApplication(vector.key("credential"), versions)])
     for command, response in exchanges:
         assert card.receive(command) == response
 
@@ -269,10 +272,12 @@ def test_published_nfc_example() -> None:
     """The specification's own example: commands as printed, and a signature that verifies."""
     example = published("pkoc-nfc-1.1-example")
     reader_id = bytes.fromhex(example["reader_id"])
-    session = nfc_reader.ReaderSession(
-        ReaderIdentity(reader_id[:16], reader_id[16:], key("none")),
-        bytes.fromhex(example["transaction_id"]),
-        own_keys=NOBODY,
+    session = TagSession(
+        nfc_reader.dialogue(
+            ReaderIdentity(reader_id[:16], reader_id[16:], key("none")),
+            bytes.fromhex(example["transaction_id"]),
+            own_keys=NOBODY,
+        ),
         now=0.0,
     )
     assert session.start().hex().upper() == example["select_capdu"]
@@ -315,7 +320,7 @@ class TestFind02:
 
     @pytest.mark.parametrize("size", [0, 15, 17, 33, 65, 96])
     def test_our_card_signs_16_bytes_only(self, size: int) -> None:
-        card = CardSession(key("victim"))
+        card = Card([PkocApplication(key("victim"))])
         card.receive(bytes.fromhex("00a4040008a00000089800000100"))
         data = encode_compact(0x5C, b"\1\0") + encode_compact(0x4C, bytes(size))
         command = CommandAPDU(0x80, 0x80, 0, 1, data, 256).encode()

@@ -1,0 +1,54 @@
+"""Which standard does this card speak? Each that the door takes is tried, in the door's order.
+
+A card that does not know an application says so to its SELECT, and the next standard is tried: a
+card that is none of them costs one SELECT each. Whoever has answered a SELECT is committed: what
+goes wrong after that is the end, never a reason to ask for something weaker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.credential.apdu import SW, ResponseAPDU, describe
+from shared.credential.errors import Misuse, RuleBroken
+from shared.credential.exchange import Dialogue
+from shared.credential.outcome import Outcome, Reason, Refused
+
+# With these a card says that it has no such application, or does not understand the question.
+_FOREIGN = frozenset(
+    (
+        SW.WRONG_LENGTH,
+        SW.FUNCTION_NOT_SUPPORTED,
+        SW.NOT_FOUND,
+        SW.WRONG_PARAMETERS,
+        SW.WRONG_P1_P2,
+        SW.UNKNOWN_INS,
+        SW.UNKNOWN_CLA,
+    )
+)
+
+
+def check_selected(answer: ResponseAPDU) -> None:
+    """Pass if SELECT found the application. Raises `RuleBroken`: not_this_standard, card_error."""
+    if answer.sw != SW.OK:
+        reason = Reason.NOT_THIS_STANDARD if answer.sw in _FOREIGN else Reason.CARD_ERROR
+        raise RuleBroken(reason, f"SELECT was answered {describe(answer.sw)}")
+
+
+def try_in_order(standards: Sequence[Dialogue[Outcome]]) -> Dialogue[Outcome]:
+    """The outcome of the first of `standards` that the card knows; they are used up."""
+    if not standards:
+        raise Misuse("a door that takes no standard has nothing to ask a card")
+    return _try_in_order(standards)
+
+
+def _try_in_order(standards: Sequence[Dialogue[Outcome]]) -> Dialogue[Outcome]:
+    outcome: Outcome = Refused(Reason.NOT_THIS_STANDARD)
+    for standard in standards:
+        try:
+            outcome = yield from standard
+        except RuleBroken as broken:
+            outcome = Refused(broken.reason, str(broken))
+        if outcome != Refused(Reason.NOT_THIS_STANDARD):
+            return outcome
+    return outcome
