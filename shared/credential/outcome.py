@@ -1,4 +1,4 @@
-"""How a transaction ends at the reader: a proven key, or a refusal with its reason.
+"""How a transaction ends at the reader: a proven key (or a mere number), or a refusal and why.
 
 Every standard and every transport ends in this one type, so that the reader decides in one place.
 The values of the enumerations are stable: they go into events and may be stored.
@@ -15,6 +15,9 @@ class Standard(enum.Enum):
     """What the holder spoke."""
 
     PKOC = "pkoc"
+    ALIRO = "aliro"
+    PIV = "piv"
+    CARD_NUMBER = "card-number"  # of a card that proves nothing
 
 
 class Transport(enum.Enum):
@@ -29,6 +32,7 @@ class Strength(enum.Enum):
 
     MUTUAL = "mutual"  # the reader proved itself first; the key travelled encrypted
     ONE_WAY = "one_way"  # a fresh challenge was signed, but any reader could have asked for it
+    CLONEABLE = "cloneable"  # nothing was proven: a number was read that any device can send
 
 
 class Reason(enum.Enum):
@@ -49,20 +53,28 @@ class Reason(enum.Enum):
     LINK_LOST = "link_lost"  # the phone or card went away before the end
     UNKNOWN_READER = "unknown_reader"  # the holder has no key for the reader that greets it
     TURNED_AWAY = "turned_away"  # the reader ended before the holder had shown a credential
+    NO_COMMON_VERSION = "no_common_version"
+    UNKNOWN_ISSUER = "unknown_issuer"  # nobody whom this door trusts has signed the certificate
+    BAD_CERTIFICATE = "bad_certificate"  # its signature, its form, or what it is for
+    CERTIFICATE_EXPIRED = "certificate_expired"  # outside its dates, on either side
+    CERTIFICATE_REVOKED = "certificate_revoked"
+    NO_CLOCK = "no_clock"  # dates had to be checked, and the time is not trusted
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
     """Somebody who holds the private key of `key` answered this very session.
 
-    Whether that key may enter is for the caller to decide, by the whole key. It is a lifelong
-    identifier of a person's phone or card, and stays out of the representation.
+    Unless `strength` is cloneable: then it is a number that a card has shown. Whether that key may
+    enter is for the caller to decide, by the whole key. It is a lifelong identifier of a person's
+    phone or card, and stays out of the representation.
     """
 
-    key: bytes = field(repr=False)  # 65 bytes, 04 | X | Y, on the curve
+    key: bytes = field(repr=False)  # see `shared.credential.identifier`
     standard: Standard
     transport: Transport
     strength: Strength
+    issuer: str | None = None  # who vouches for the key, checked: an issuer's name or key id
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from shared.credential.session import Countdown, Finished, Send
 
 def test_values_are_stable() -> None:
     """These strings are in journals and events of every installation: add, never change."""
-    assert [each.value for each in Standard] == ["pkoc"]
+    assert [each.value for each in Standard] == ["pkoc", "aliro", "piv", "card-number"]
     assert [each.value for each in Transport] == ["ble", "nfc"]
-    assert [each.value for each in Strength] == ["mutual", "one_way"]
+    assert [each.value for each in Strength] == ["mutual", "one_way", "cloneable"]
     assert [each.value for each in Reason] == [
         "malformed",
         "wrong_length",
@@ -30,6 +30,12 @@ def test_values_are_stable() -> None:
         "link_lost",
         "unknown_reader",
         "turned_away",
+        "no_common_version",
+        "unknown_issuer",
+        "bad_certificate",
+        "certificate_expired",
+        "certificate_revoked",
+        "no_clock",
     ]
 
 
