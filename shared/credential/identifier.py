@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 
 UID_SIZES = (4, 7, 10)
-MAX_WIEGAND_BITS = 64
+# Formats in use have 26 to 48 bits; fewer are somebody pressing keys on a keypad.
+MIN_WIEGAND_BITS, MAX_WIEGAND_BITS = 24, 64
 
 _POINT, _HASH, _UID, _WIEGAND = 0x04, 0x01, 0x02, 0x03
 
@@ -32,7 +33,7 @@ def of_uid(uid: bytes) -> bytes:
 
 def of_wiegand(bits: int, number: int) -> bytes:
     """The identifier of a card by all the `bits` that it sends, parity and all."""
-    if not 4 <= bits <= MAX_WIEGAND_BITS or not 0 <= number < 1 << bits:
+    if not MIN_WIEGAND_BITS <= bits <= MAX_WIEGAND_BITS or not 0 <= number < 1 << bits:
         raise ValueError(f"no Wiegand number has {bits} bits, or this one has more")
     return bytes((_WIEGAND, bits)) + number.to_bytes((bits + 7) // 8, "big")
 
