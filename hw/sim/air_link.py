@@ -185,6 +185,8 @@ class AirLink(LocalLink):
 
     def _connect(self, central: Controller, request: ll.ConnectInd) -> None:
         """Give the connection to the advertiser, or tell the central that it came too late."""
+        if central not in self.controllers:
+            return  # it has vanished since, and nobody would hear of the end of its connection
         others = [c for c in self.controllers if isinstance(c, AirController) and c is not central]
         if any(other.hear_connect(request) for other in others):
             return

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from bumble import ll
+from bumble.controller import Controller
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +20,7 @@ from hw.ble.peripheral import Peripheral
 from hw.ble.radio import Radio
 from hw.ports import HardwareFault
 from hw.sim.air import Air, main
-from hw.sim.air_link import Weather
+from hw.sim.air_link import AirController, Weather
 from tests.hw.ble.conftest import DOOR, READER_ADDRESS, air, bench, new_phone, reader
 from tests.hw.link_contract import HELLO, PATIENCE, LinkBench, closed
 from tests.hw.processes import simulator
@@ -127,6 +129,29 @@ async def test_a_phone_that_vanishes_is_missed_by_its_reader(air: Air, bench: Li
             seat.leave()
     assert await closed(ours.receive())
     await seats(air, 1)
+
+
+async def test_a_phone_that_vanishes_while_it_connects_leaves_no_ghost(
+    monkeypatch: pytest.MonkeyPatch, air: Air, bench: LinkBench
+) -> None:
+    """Its reader would hold the place of somebody of whom no end will ever be heard."""
+    say = air.link.send_advertising_pdu
+
+    def vanish(sender: Controller, packet: ll.AdvertisingPdu) -> None:
+        say(sender, packet)
+        if isinstance(packet, ll.ConnectInd):
+            assert isinstance(sender, AirController)
+            air.link.remove(sender)
+
+    phone, other = await bench.phone(), await bench.phone()
+    accepting = asyncio.create_task(bench.listener.accept())
+    with monkeypatch.context() as patched:
+        patched.setattr(air.link, "send_advertising_pdu", vanish)
+        await closed(phone.connect(READER_ADDRESS, patience=0.2))
+    accepting.cancel()
+    await bench.meet(other)
+    [door] = [each for each in air.link.controllers if str(each.random_address) == READER_ADDRESS]
+    assert list(door.le_connections) == [other._device.random_address]
 
 
 async def test_a_reader_that_vanishes_is_missed_by_its_phones(bench: LinkBench) -> None:
