@@ -34,9 +34,13 @@ async def apart(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until all of them have ended. What they raised stays with them."""
-    pending = {task for task in tasks if not task.done()}
+    """Cancel tasks until all of them have ended. What they raise by then is not complained of."""
+    stopped = list(tasks)
+    pending = {task for task in stopped if not task.done()}
     while pending:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=_AGAIN_SECONDS)
+    for task in stopped:
+        if not task.cancelled():
+            task.exception()  # else asyncio reports it as never retrieved

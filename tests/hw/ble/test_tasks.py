@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Coroutine
 
 import pytest
 
@@ -51,6 +53,34 @@ async def test_a_call_that_swallows_a_cancellation_cannot_hold_us(
         async with asyncio.timeout(0.01):
             await apart(stubborn())
     assert swallowed == 2
+
+
+async def test_what_a_call_raises_as_it_is_stopped_is_not_complained_of(
+    nothing_left_behind: None,
+) -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+
+    async def fail() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ConnectionError("the transport is lost")
+
+    for ending in (apart(fail()), _stopped(fail())):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await ending
+    gc.collect()
+    assert complaints == []
+
+
+async def _stopped(work: Coroutine[None, None, None]) -> None:
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait([task])
+    finally:
+        await stop([task])
 
 
 async def test_stopping_what_has_ended_does_nothing() -> None:
