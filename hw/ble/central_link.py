@@ -95,9 +95,8 @@ class CentralLink:
 
     async def close(self) -> None:
         """Disconnect. Closing twice does nothing."""
-        if self._mailbox.closed is None:
-            self._mailbox.close("closed by the phone")
-            await self._radio.hang_up(self._connection)
+        self._mailbox.close("closed by the phone")
+        await self._radio.hang_up(self._connection)
 
     async def _discover(self) -> None:
         peer = Peer(self._connection)

@@ -117,6 +117,8 @@ async def test_a_reader_that_talks_without_end_is_cut_off(bench: LinkBench) -> N
         await ours.send(HELLO)
     assert "unasked" in await closed(_collect(theirs.receive, heard))
     assert len(heard) == 16
+    await theirs.close()
+    assert "disconnected" in await closed(ours.receive())
 
 
 async def _collect(receive: Callable[[], Awaitable[bytes]], into: list[bytes]) -> None:
