@@ -34,6 +34,8 @@ class Peripheral:
         self._closed = False
 
     async def accept(self) -> PeripheralLink:
+        if self._closed:
+            raise self._gone()
         station = self._station or await self._open()
         try:
             link = await station.next_link()
@@ -44,19 +46,26 @@ class Peripheral:
         return link
 
     async def _open(self) -> Station:
-        if self._closed:
-            raise HardwareFault(f"the Bluetooth controller {self._transport} has been closed")
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._backoff.wait(loop.time()))
-        try:
-            radio = await Radio.open(self._transport, name=self._name, address=self._address)
-        except HardwareFault:
-            self._backoff.failed(loop.time())
-            raise
+        radio = await self._power_on()
+        if self._closed:  # meanwhile
+            await radio.close()
+            raise self._gone()
         logger.info("advertising %r on %s", self._name, self._transport)
         self._station = Station(radio, self._name)
         self._station.start()
         return self._station
+
+    async def _power_on(self) -> Radio:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._backoff.wait(loop.time()))
+        try:
+            return await Radio.open(self._transport, name=self._name, address=self._address)
+        except HardwareFault:
+            self._backoff.failed(loop.time())
+            raise
+
+    def _gone(self) -> HardwareFault:
+        return HardwareFault(f"the Bluetooth controller {self._transport} has been closed")
 
     async def _lose(self, station: Station) -> None:
         self._backoff.failed(asyncio.get_running_loop().time())

@@ -88,12 +88,14 @@ class Radio:
         if self._closed:
             return
         self._closed = True
-        if not self.lost.done():
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(_HANG_UP_SECONDS):
-                    await apart(self.device.send_sync_command(hci.HCI_Reset_Command()))
-        self.device.host.on_transport_lost()  # type: ignore[no-untyped-call]
-        await _close(self._transport)
+        try:
+            if not self.lost.done():
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(_HANG_UP_SECONDS):
+                        await apart(self.device.send_sync_command(hci.HCI_Reset_Command()))
+        finally:  # also when this is cancelled: nobody closes it a second time
+            self.device.host.on_transport_lost()  # type: ignore[no-untyped-call]
+            await _close(self._transport)
 
 
 def _device(transport: Transport, name: str, address: str) -> Device:

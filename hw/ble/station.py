@@ -93,12 +93,14 @@ class Station:
     async def close(self) -> None:
         """Leave the air: no more advertising, every phone disconnected, the controller free."""
         self._end("this reader has left the air")
-        await stop(self._tasks)
-        if not self._radio.lost.done():
-            await asyncio.gather(*(self._radio.hang_up(phone) for phone in self._phones))
-        for state in self._phones.values():
-            state.patience.cancel()
-        await self._radio.close()
+        try:
+            await stop(self._tasks)
+            if not self._radio.lost.done():
+                await asyncio.gather(*(self._radio.hang_up(phone) for phone in self._phones))
+        finally:
+            for state in self._phones.values():
+                state.patience.cancel()
+            await self._radio.close()
 
     def _end(self, reason: str) -> None:
         """Wake everything that waits: there will be no more phones and no more messages."""
@@ -156,12 +158,13 @@ class Station:
         phone = self._phones.get(connection)
         if phone is None:
             return  # it has left
-        phone.patience.cancel()
         old, phone.link = phone.link, None
         if not notify:
             if old is not None:
                 old.end(f"phone {old.peer} disabled notifications")
+                phone.patience = self._patience(connection)
             return
+        phone.patience.cancel()
         if old is not None:
             old.superseded()
         phone.subscriptions += 1
@@ -175,15 +178,18 @@ class Station:
     # The connections
 
     def _on_connection(self, connection: Connection) -> None:
-        patience = asyncio.get_running_loop().call_later(
-            _SUBSCRIBE_SECONDS, self._cut_off, connection, "connected and said nothing"
-        )
-        self._phones[connection] = _Phone(patience)
+        self._phones[connection] = _Phone(self._patience(connection))
         self._advertising = False
         connection.on(
             Connection.EVENT_DISCONNECTION, lambda _: self._spawn(self._forget(connection))
         )
         self._slot_free.set()
+
+    def _patience(self, connection: Connection) -> asyncio.TimerHandle:
+        """Nobody keeps a place at this door who does not listen to it."""
+        return asyncio.get_running_loop().call_later(
+            _SUBSCRIBE_SECONDS, self._cut_off, connection, "is here and does not listen"
+        )
 
     async def _forget(self, connection: Connection) -> None:
         """The phone has left; what it wrote just before is still on its way through bumble."""

@@ -172,6 +172,23 @@ async def test_a_phone_that_says_nothing_is_disconnected(
     accepting.cancel()
 
 
+@pytest.mark.parametrize("says", [(b"\x00\x00",), (b"\x01\x00", b"\x00\x00")])
+async def test_a_phone_that_disables_notifications_and_stays_is_disconnected(
+    monkeypatch: pytest.MonkeyPatch,
+    accepting: asyncio.Task[Link],
+    bench: LinkBench,
+    new_phone: NewPhone,
+    says: tuple[bytes, ...],
+) -> None:
+    """Else eight of them would keep everybody else from the door for as long as they like."""
+    monkeypatch.setattr(station, "_SUBSCRIBE_SECONDS", 0.1)
+    connection = await bare_connection(await new_phone())
+    (handle,) = (each.handle for each in _attributes(bench) if "2902" in str(each.type))
+    for value in says:  # in one instant: no link is accepted between the two
+        await connection.gatt_client.write_value(handle, value, with_response=False)
+    await gone(connection)
+
+
 async def test_a_phone_that_starts_over_for_ever_is_disconnected(bench: LinkBench) -> None:
     theirs, _ = await bench.meet()
     assert await closed(_subscribe_for_ever(theirs))
@@ -301,6 +318,36 @@ async def test_a_missing_controller_names_the_remedy(
     with pytest.raises(HardwareFault, match=r"python -m hw\.sim\.air"):
         await reader.accept()
     await reader.close()
+
+
+async def test_closing_while_it_opens_leaves_nothing_open(air: Air, reader: Peripheral) -> None:
+    accepting = asyncio.create_task(reader.accept())
+    while not air.seats:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await reader.close()
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(HardwareFault, match="has been closed"):
+            await accepting
+        while air.seats:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def test_a_close_that_is_cancelled_lets_the_controller_go(
+    air: Air, bench: LinkBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.meet()
+
+    async def for_ever(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(radio_module.Radio, "hang_up", for_ever)
+    before = air.seats
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await bench.listener.close()
+    async with asyncio.timeout(PATIENCE):
+        while air.seats >= before:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("transport", ["carrier-pigeon:1", "tcp-client:nonsense", "usb:9999", ""])
