@@ -1,128 +1,17 @@
-"""`scripts/demo`: a site with doors, readers and phones on one laptop, without any radio."""
+"""`scripts/demo`, or `python -m hw.sim.demo`."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import contextlib
+import importlib
 import signal
-import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
-from hw.sim.demo.broker import KINDS, NoBroker
-from hw.sim.demo.director import direct
-from hw.sim.demo.narrate import Narrator
-from hw.sim.demo.office import OfficeError
-from hw.sim.demo.ports import NoFreePort
-from hw.sim.demo.processes import ProcessFailed
-from hw.sim.demo.report import Report
-
-_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Exit code 0: all as expected, or Ctrl-C while it stayed up; 1: something was not."""
-    options = _parser().parse_args(arguments)
-    say = Narrator(tell=not options.once)
-    run = _Run(options.json)
-    try:
-        with _folder(options.dir, keep=options.keep) as folder:
-            asyncio.run(_until_told(folder, options, run, say))
-    except* (NoBroker, NoFreePort, ProcessFailed, OfficeError, OSError) as group:
-        for error in _leaves(group):
-            say.trouble(str(error))
-        if not options.keep and options.dir is None:
-            say.note("With --keep the log files stay.")
-    sys.exit(run.exit_code)
-
-
-class _Run:
-    """How it went, as far as it went."""
-
-    def __init__(self, json_file: Path | None) -> None:
-        self._json_file = json_file
-        self.report: Report | None = None
-        self.told: signal.Signals | None = None
-
-    def done(self, report: Report) -> None:
-        self.report = report
-        if self._json_file is not None:
-            self._json_file.write_text(report.to_json(), encoding="utf-8")
-
-    @property
-    def exit_code(self) -> int:
-        if self.report is not None:
-            return 0 if self.report.ok else 1
-        return 1 if self.told is None else 128 + self.told
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="scripts/demo",
-        description="Broker, controller, virtual air, three readers and phones, as processes of "
-        "this machine. Shows what they do and stays up until Ctrl-C.",
-    )
-    parser.add_argument(
-        "--once", action="store_true", help="play the whole script, print a table, exit"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome here too")
-    parser.add_argument(
-        "--broker", choices=KINDS, default="auto", help="auto: mosquitto if it is there, else amqtt"
-    )
-    parser.add_argument("--dir", type=Path, help="an empty folder for everything; it is kept")
-    parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
-    return parser
-
-
-@contextlib.contextmanager
-def _folder(wanted: Path | None, *, keep: bool) -> Iterator[Path]:
-    """Where everything lies: the wanted folder, or a temporary one that goes at the end."""
-    if wanted is not None:
-        wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(wanted.iterdir()):
-            raise FileExistsError(f"{wanted} is not empty: give --dir a new folder")
-        yield wanted.resolve()
-    elif keep:
-        folder = Path(tempfile.mkdtemp(prefix="doorward-demo-"))
-        try:
-            yield folder
-        finally:
-            print(f"Everything is kept in {folder}")
-    else:
-        with tempfile.TemporaryDirectory(prefix="doorward-demo-") as name:
-            yield Path(name)
-
-
-async def _until_told(folder: Path, options: argparse.Namespace, run: _Run, say: Narrator) -> None:
-    """Direct until it ends by itself or a signal comes."""
-    loop = asyncio.get_running_loop()
-    directing = loop.create_task(
-        direct(folder, kind=options.broker, once=options.once, say=say, done=run.done)
-    )
-
-    def on_signal(number: signal.Signals) -> None:
-        if run.told is None:  # a second Ctrl-C must not interrupt the clearing up
-            run.told = number
-            directing.cancel()
-
-    for number in _ENDS:
-        loop.add_signal_handler(number, on_signal, number)
-    try:
-        await directing
-    except asyncio.CancelledError:
-        if run.told is None:
-            raise
-        say.note("Stopped; no process is left.")
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+def main() -> None:
+    """Load the demo and run it. Until it is loaded, Ctrl-C ends it without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    command_line = importlib.import_module("hw.sim.demo.command_line")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    command_line.main()
 
 
 if __name__ == "__main__":
