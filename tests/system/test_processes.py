@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hw.sim.demo import processes as module
+from hw.sim.demo.holders import holder
 from hw.sim.demo.ports import free_port
 from hw.sim.demo.processes import Processes, ProcessFailed, environment, listens
 from hw.sim.serve import write_port
@@ -120,6 +121,37 @@ async def test_short_lived_children(tmp_path: Path) -> None:
         assert (said.code, said.output.split()) == (3, ["out", "err", str(tmp_path)])
         with pytest.raises(ProcessFailed, match="takes over"):
             await processes.run(*SLEEP, patience=0.2)
+
+
+async def test_an_invitation_that_fails_is_not_quoted(tmp_path: Path) -> None:
+    async with Processes(tmp_path) as processes:
+        ada = holder("Ada", processes)
+        with pytest.raises(ProcessFailed, match="doorward-phone redeem said: ") as failed:
+            await ada.phone("redeem", f"http://127.0.0.1:{free_port()}/wallet#secret")
+        assert "secret" not in str(failed.value)
+
+
+async def test_a_cancelled_end_is_an_end_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STOP_SECONDS", 0.3)
+    pids: list[int] = []
+
+    async def leave() -> None:
+        async with Processes(tmp_path) as processes:
+            pids.append(await _up(processes, "stubborn", *STUBBORN))
+            stop = processes.stop
+
+            async def interrupted(name: str) -> None:
+                leaving.cancel()
+                await stop(name)
+
+            monkeypatch.setattr(processes, "stop", interrupted)
+
+    leaving = asyncio.create_task(leave())
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert not _alive(pids[0])
 
 
 async def test_settings_of_another_doorward_are_not_inherited(

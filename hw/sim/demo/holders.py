@@ -26,7 +26,8 @@ class Holder:
         """Run `doorward-phone` to its end and return what it printed. Raises `ProcessFailed`."""
         said = await self.processes.run(*self._command(*arguments))
         if said.code:
-            raise ProcessFailed(f"doorward-phone {' '.join(arguments[:2])} said: {said.output}")
+            # The arguments of `redeem` hold the secret of the invitation.
+            raise ProcessFailed(f"doorward-phone {arguments[0]} said: {said.output}")
         return said.output
 
     async def tap_in_process(self, *arguments: str) -> Tap:

@@ -57,6 +57,14 @@ class Processes:
 
     async def __aexit__(self, *exc: object) -> None:
         """Stop all, the youngest first, and never leave one behind."""
+        stopping = asyncio.get_running_loop().create_task(self._stop_all())
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:
+            await stopping  # an impatient Ctrl-C gets what it wants, a little later
+            raise
+
+    async def _stop_all(self) -> None:
         for name in reversed(list(self._children)):
             self.signal(name, signal.SIGTERM)
             self.signal(name, signal.SIGCONT)
