@@ -19,6 +19,8 @@ from hw.sim.door_control import StateLine
 
 # What a reader shows when a tap has ended, whichever way.
 VERDICTS = frozenset(("granted", "not here", "not now", "trouble"))
+# A door says how it is as soon as somebody comes.
+_SNAPSHOT_SECONDS = 5.0
 
 
 class DoorGone(Exception):
@@ -62,10 +64,10 @@ class Eyes:
                         raise DoorGone("the simulated door has gone: its reader has stopped")
                     await self._news.wait()
         except TimeoutError:
-            now = self.now
-            raise NotSeen(
-                f"not seen in {patience:g} s: strike {now.strike}, lamp '{now.signal}'"
-            ) from None
+            seen = "nothing at all"
+            if self.lines:
+                seen = f"strike {self.now.strike}, lamp '{self.now.signal}'"
+            raise NotSeen(f"not seen in {patience:g} s: {seen}") from None
 
     async def calm(self, *, patience: float) -> None:
         """Wait until the lamp shows nothing of an earlier tap. Raises `NotSeen`, `DoorGone`."""
@@ -79,12 +81,13 @@ class Eyes:
         self._writer.write(msgspec.json.encode({"do": order, **more}) + b"\n")
         answer = await self._answers.get()
         if not answer:
+            self._answers.put_nowait(answer)  # for whoever asks next
             raise DoorGone("the simulated door has gone: its reader has stopped")
         return answer.get("error")
 
     async def listen(self) -> None:
-        """Take in what the door says, until it has gone."""
-        with contextlib.suppress(OSError):
+        """Take in what the door says, until it has gone or speaks as no door does."""
+        with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
             while line := await self._reader.readline():
                 await self._take(line)
         self._answers.put_nowait({})
@@ -93,9 +96,9 @@ class Eyes:
             self._news.notify_all()
 
     async def _take(self, line: bytes) -> None:
-        value = msgspec.json.decode(line)
+        value = msgspec.json.decode(line, type=dict[str, object])
         if "change" not in value:
-            self._answers.put_nowait(value)
+            self._answers.put_nowait(msgspec.convert(value, dict[str, str]))
             return
         async with self._news:
             self.lines.append(msgspec.convert(value, StateLine))
@@ -114,8 +117,7 @@ async def watch(host: str, port: int) -> AsyncIterator[Eyes]:
     eyes = Eyes(reader, writer)
     listening = asyncio.get_running_loop().create_task(eyes.listen())
     try:
-        await eyes.see(lambda _: True, patience=5.0)
-        eyes.forget()
+        await _look(eyes, host, port)
         yield eyes
     finally:
         listening.cancel()
@@ -123,3 +125,13 @@ async def watch(host: str, port: int) -> AsyncIterator[Eyes]:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+async def _look(eyes: Eyes, host: str, port: int) -> None:
+    try:
+        await eyes.see(lambda _: True, patience=_SNAPSHOT_SECONDS)
+    except (NotSeen, DoorGone) as error:
+        raise DoorGone(
+            f"{host}:{port} is no simulated door: give the port of a reader's wires"
+        ) from error
+    eyes.forget()

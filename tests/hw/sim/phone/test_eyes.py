@@ -83,8 +83,26 @@ async def test_a_door_that_goes_is_noticed() -> None:
         await control.__aexit__()
         with pytest.raises(DoorGone, match="stopped"):
             await looking
-        with pytest.raises(DoorGone, match="stopped"):
-            await eyes.do("open")
+        for _ in range(2):
+            async with asyncio.timeout(5):
+                with pytest.raises(DoorGone, match="stopped"):
+                    await eyes.do("open")
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n", b"\xff" * 200_000])
+async def test_something_that_is_no_door(monkeypatch: pytest.MonkeyPatch, says: bytes) -> None:
+    monkeypatch.setattr("hw.sim.phone.eyes._SNAPSHOT_SECONDS", 0.1)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(says)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(DoorGone, match=f"127.0.0.1:{port} is no simulated door"):
+            async with watch("127.0.0.1", port):
+                pass
 
 
 async def test_no_door_at_all() -> None:

@@ -94,6 +94,17 @@ async def test_no_reader_at_all(post: DoorPost, tmp_path: Path) -> None:
     assert "python -m hw.sim.pn532" in seen.text
 
 
+async def test_no_reader_and_a_lamp_that_will_never_say_so(
+    post: DoorPost, lamp: tuple[str, int], tmp_path: Path
+) -> None:
+    async with Pn532(tmp_path / "pn532") as chip:
+        gone = ("127.0.0.1", chip.port)
+    async with asyncio.timeout(5):
+        seen = await tap_nfc.tap(gone, wallet.new_key("card", 0), lamp=lamp, patience=60)
+    assert seen.light is Light.TROUBLE
+    assert "python -m hw.sim.pn532" in seen.text
+
+
 async def test_no_door_to_look_at(post: DoorPost, field: tuple[str, int]) -> None:
     async with with_wires(post) as gone:
         pass
