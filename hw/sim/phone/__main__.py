@@ -50,7 +50,7 @@ def _default_wallet() -> Path:
 
 
 async def _redeem(options: argparse.Namespace) -> int:
-    wallet.load(options.wallet)  # what is wrong with it shall show before the invitation is used
+    wallet.rewrite(options.wallet)  # what keeps it from doing so must not cost the invitation
     controller, code = redeem.read_link(options.invitation, options.controller)
     invitation = await redeem.begin(controller, code)
     print(f"{invitation.site} invites {invitation.person}.")

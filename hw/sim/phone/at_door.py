@@ -28,9 +28,9 @@ async def tap_over_nfc(options: argparse.Namespace) -> int:
     if options.stranger:
         key = _stranger()
     tap = await tap_nfc.tap(
-        _address(options.reader),
+        _address(options.reader, "127.0.0.1:9100"),
         key,
-        lamp=None if options.lamp is None else _address(options.lamp),
+        lamp=None if options.lamp is None else _address(options.lamp, "127.0.0.1:9200"),
         patience=options.patience,
     )
     return _show(tap, as_json=options.json)
@@ -59,6 +59,7 @@ async def load_door(options: argparse.Namespace) -> int:
 
 def _door_and_keys(options: argparse.Namespace) -> tuple[KnownDoor, list[Key]]:
     """The door, and the keys that know it: the one that is wanted first."""
+    _address(options.air, "127.0.0.1:9000")
     held = wallet.load(options.wallet)
     key = held.find(options.key, door=options.door)
     door = key.door(options.door)
@@ -88,8 +89,8 @@ def _show(tap: Tap, *, as_json: bool) -> int:
     return tap.light.value
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address(text: str, example: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is no address: write 127.0.0.1:9100")
+        raise ValueError(f"{text!r} is no address: write {example}")
     return host, int(port)

@@ -173,6 +173,12 @@ def change(path: Path, key: Key) -> None:
         save(path, load(path).with_key(key))
 
 
+def rewrite(path: Path) -> None:
+    """Make sure that the file can take a key. Raises `WalletError` or `OSError`."""
+    with locked(path):
+        save(path, load(path))
+
+
 def parse_door(value: Any) -> KnownDoor:
     """A door as a controller and this file describe it.
 

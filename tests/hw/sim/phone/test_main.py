@@ -162,7 +162,9 @@ def test_an_address_that_is_none(
 ) -> None:
     _run(purse, "make-card")
     assert _run(purse, "tap", "nfc", "--reader", reader) == 2
-    assert "127.0.0.1:9100" in capsys.readouterr().err
+    assert "write 127.0.0.1:9100" in capsys.readouterr().err
+    assert _run(purse, "tap", "ble", "Front door", "--air", reader) == 2
+    assert "write 127.0.0.1:9000" in capsys.readouterr().err
 
 
 def test_the_wallet_is_where_the_environment_says(
@@ -177,6 +179,21 @@ def test_the_wallet_is_where_the_environment_says(
     with pytest.raises(SystemExit):
         main(["make-card"])
     assert len(wallet.load(tmp_path / "config" / "doorward" / "wallet.json").keys) == 1
+
+
+def test_an_invitation_is_not_used_up_for_a_wallet_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "wallets"
+    folder.symlink_to(tmp_path / "stick that is not plugged in")
+
+    def begun(*_: object) -> None:
+        raise AssertionError("the controller was asked")
+
+    monkeypatch.setattr("hw.sim.phone.redeem.begin", begun)
+    link = "http://127.0.0.1:9/wallet#x"
+    assert _run(folder / "wallet.json", "redeem", link) == 2
+    assert str(folder) in capsys.readouterr().err
 
 
 def test_help_shows_how_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
