@@ -1,4 +1,4 @@
-"""What a PKOC reader and a card say to each other over NFC, in the SE V1 profile.
+"""What a PKOC reader and a card say to each other over NFC, in the profiles SE V1 and SE V2.
 
     SELECT        00 A4 04 00 08 A000000898000001 00
       answer      5C len version(2)...                        most recent first; more may follow
@@ -6,8 +6,16 @@
                   5C 02 version | 4C 10 transaction id | 4D 20 site(16) location(16)   00
       answer      5A 41 key(65) | 9E 40 r|s
 
-The card signs the transaction identifier and nothing else. TLVs have one-byte tags and lengths;
-cards and readers skip what they do not know.
+    INFO          00 CA 7F 63 00
+      answer      7F63 04 5C 02 02 00                         a card of SE V2 says this and no other
+    CERTIFICATE   00 CA 7F 21 00
+      answer      7F21 ...                                    see `cvc`
+    INTERNAL      00 88 00 00 20 challenge(32) 00
+    AUTHENTICATE
+      answer      9E 40 r|s
+
+The card signs the transaction identifier, or the challenge, and nothing else. TLVs of SE V1 have
+one-byte tags and lengths, those of SE V2 are BER; cards and readers skip what they do not know.
 """
 
 from __future__ import annotations
@@ -22,7 +30,9 @@ from shared.credential.tlv import (
     Lengths,
     Limits,
     Malformed,
+    encode,
     encode_compact,
+    parse,
     parse_compact,
     parse_either,
     take_compact,
@@ -35,13 +45,20 @@ AUTHENTICATE = (0x80, 0x80, 0x00, 0x01)  # CLA INS P1 P2
 V1_0 = b"\x01\x00"
 V1_1 = b"\x01\x01"
 
+INFO = CommandAPDU(0x00, 0xCA, 0x7F, 0x63, le=SHORT_MAX)
+CERTIFICATE = CommandAPDU(0x00, 0xCA, 0x7F, 0x21, le=SHORT_MAX)
+INTERNAL_AUTHENTICATE = (0x00, 0x88, 0x00, 0x00)
+
 TRANSACTION_ID_SIZE = 16
+CHALLENGE_SIZE = 32
 
 _VERSION = 0x5C
 _TRANSACTION_ID = 0x4C
 _READER_ID = 0x4D
 _POINT = 0x5A
 _SIGNATURE = 0x9E
+_INFO = 0x7F63
+_SE_V2 = b"\x02\x00"
 
 _LIMITS = Limits(size=1024, count=16)
 
@@ -120,3 +137,34 @@ class AuthenticateAnswer:
         fields = Fields(row, (_POINT, _SIGNATURE))
         point = fields.exactly(_POINT, POINT_SIZE)
         return cls(point, fields.exactly(_SIGNATURE, SIGNATURE_SIZE))
+
+
+def encode_info() -> bytes:
+    """What a card of SE V2 answers to INFO."""
+    return encode(_INFO, encode(_VERSION, _SE_V2))
+
+
+def is_se_v2(info: bytes) -> bool:
+    """Whether the answer to INFO is that of a card of SE V2; anything else is not."""
+    try:
+        outer = Fields(parse(info, _LIMITS), (_INFO,))
+        inner = Fields(parse(outer.need(_INFO), _LIMITS), (_VERSION,))
+        return inner.need(_VERSION) == _SE_V2
+    except Malformed:
+        return False
+
+
+def internal_authenticate(challenge: bytes) -> CommandAPDU:
+    """The command that makes a card of SE V2 sign `challenge`, 32 fresh random bytes."""
+    return CommandAPDU(*INTERNAL_AUTHENTICATE, data=challenge, le=SHORT_MAX)
+
+
+def encode_signature(signature: bytes) -> bytes:
+    """What a card of SE V2 answers to a challenge."""
+    return encode(_SIGNATURE, signature)
+
+
+def decode_signature(data: bytes) -> bytes:
+    """The signature, r | s. Raises `RuleBroken`: malformed or wrong_length."""
+    fields = Fields(parse(data, _LIMITS), (_SIGNATURE,))
+    return fields.exactly(_SIGNATURE, SIGNATURE_SIZE)

@@ -17,6 +17,7 @@ def prove(
     own_keys: OwnKeys,
     transport: Transport,
     strength: Strength,
+    issuer: str | None = None,
 ) -> Proven:
     """Check that the holder of `point` signed `signed`.
 
@@ -28,4 +29,4 @@ def prove(
         raise RuleBroken(Reason.OWN_KEY, "one of our own keys was shown as a credential")
     if not key.verifies(signature, signed):
         raise RuleBroken(Reason.BAD_SIGNATURE, "the signature does not cover this transaction")
-    return Proven(key.point, Standard.PKOC, transport, strength)
+    return Proven(key.point, Standard.PKOC, transport, strength, issuer)

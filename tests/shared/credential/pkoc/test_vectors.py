@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from datetime import date
 
 import pytest
 
@@ -21,14 +22,17 @@ from shared.credential.pkoc.ble_messages import (
     decode_device,
 )
 from shared.credential.pkoc.channel import Channel, transcript
+from shared.credential.pkoc.cvc import Certificate
 from shared.credential.pkoc.identity import Keyring, KnownReader, ReaderIdentity
-from shared.credential.pkoc.nfc_holder import PkocApplication
+from shared.credential.pkoc.nfc_holder import Certified, PkocApplication
 from shared.credential.pkoc.nfc_messages import SelectAnswer
+from shared.credential.pkoc.nfc_reader import SeV2
+from shared.credential.pkoc.suppliers import Suppliers
 from shared.credential.session import Finished, Send
 from shared.credential.tag import TagSession
 from shared.credential.tlv import Lengths, encode_compact
 from tests.shared.credential.keys import key
-from tests.shared.credential.pkoc.ends import NOBODY, finished, refused, sent
+from tests.shared.credential.pkoc.ends import NOBODY, READER, finished, refused, sent
 from tests.shared.credential.pkoc.vectors import FOLDER, Transcript, published
 
 # The reader's messages and its outcome. A reader that notifies a certificate is played without it.
@@ -70,6 +74,15 @@ NFC = {
     "neg_nfc_v1_05_point_off_curve": Reason.OFF_CURVE,
 }
 
+SE_V2 = {
+    "nfc_v2_01_validated": None,
+    "nfc_v2_03_standard_mode": None,
+    "nfc_v2_04_chained_certificate": None,
+    "neg_nfc_v2_01_unknown_iir": Reason.UNKNOWN_ISSUER,
+    "neg_nfc_v2_03_tampered_certificate": Reason.BAD_CERTIFICATE,
+    "neg_nfc_v2_05_expired_certificate": Reason.CERTIFICATE_EXPIRED,
+}
+
 FINDINGS = {"find_02_signature_oracle_across_flows", "find_03_reflected_reader_signature"}
 
 LATER = {
@@ -77,17 +90,11 @@ LATER = {
     "neg_ble_07_certificate_expired": "reader certificates",
     "neg_ble_09_certificate_other_reader": "reader certificates",
     "neg_ble_10_certificate_revoked": "reader certificates",
-    "neg_nfc_v2_01_unknown_iir": "SE V2",
-    "neg_nfc_v2_03_tampered_certificate": "SE V2",
-    "neg_nfc_v2_05_expired_certificate": "SE V2",
-    "nfc_v2_01_validated": "SE V2",
-    "nfc_v2_03_standard_mode": "SE V2",
-    "nfc_v2_04_chained_certificate": "SE V2",
 }
 
 
 def test_no_transcript_is_forgotten() -> None:
-    replayed = {*BLE_READER, *BLE_HOLDER, *NFC, *FINDINGS}
+    replayed = {*BLE_READER, *BLE_HOLDER, *NFC, *SE_V2, *FINDINGS}
     assert not replayed & set(LATER)
     assert replayed | set(LATER) == {path.stem for path in (FOLDER / "pkoc").glob("*.json")}
 
@@ -266,6 +273,77 @@ def test_nfc_card(name: str) -> None:
     card = Card([PkocApplication(vector.key("credential"), versions)])
     for command, response in exchanges:
         assert card.receive(command) == response
+
+
+def se_v2_door(vector: Transcript) -> SeV2:
+    inputs = vector.raw["inputs"]
+    suppliers = Suppliers(
+        {
+            reference: PublicKey.parse(bytes.fromhex(point))
+            for reference, point in inputs["configured_issuers"].items()
+        }
+    )
+    return SeV2(
+        vector.input("challenge"),
+        suppliers if inputs["validated_mode"] else None,
+        date.fromisoformat(str(inputs["today"])),
+    )
+
+
+@pytest.mark.parametrize("name", SE_V2)
+def test_se_v2_reader(name: str) -> None:
+    vector = Transcript(name)
+    session = TagSession(
+        nfc_reader.dialogue(READER, bytes(16), own_keys=NOBODY, se_v2=se_v2_door(vector)),
+        now=0.0,
+    )
+    command = session.start()
+    outcome: Outcome | None = None
+    for expected, response in vector.exchanges():
+        assert command == expected
+        match session.receive(response, 0.0):
+            case Send(command):
+                pass
+            case Finished(outcome):
+                pass
+            case None:
+                raise AssertionError("nothing follows an outcome")
+    reason = SE_V2[name]
+    if reason is not None:
+        assert outcome == Refused(reason)
+        return
+    assert isinstance(outcome, Proven)
+    assert outcome.key == vector.derived("subject_public_key")
+    validated = vector.raw["inputs"]["validated_mode"]
+    assert outcome.issuer == (vector.raw["derived"]["iir"] if validated else None)
+
+
+@pytest.mark.parametrize("name", [name for name in SE_V2 if "chained" not in name])
+def test_se_v2_card(name: str) -> None:
+    """Our card, with the transcript's certificate, says what the transcript's card said."""
+    vector = Transcript(name)
+    certificate = Certificate.decode(vector.input("cvc"))
+    certified = Certified(vector.key("subject"), certificate)
+    card = Card([PkocApplication(key("another"), certified=certified)])
+    for command, response in vector.exchanges():
+        assert card.receive(command) == response
+
+
+@pytest.mark.parametrize("name", [name for name in SE_V2 if "tampered" not in name])
+def test_se_v2_certificate(name: str) -> None:
+    """What a certificate says, and the same one made anew from it."""
+    vector = Transcript(name)
+    certificate, derived = Certificate.decode(vector.input("cvc")), vector.raw["derived"]
+    claims = certificate.claims
+    assert claims.point == vector.derived("subject_public_key")
+    assert claims.profile[0] == derived["profile"]
+    assert claims.issuer.decode() == derived["iir"]
+    assert claims.subject.decode() == derived["subject_reference"]
+    assert f"{claims.effective:%Y%m%d}" == str(derived["effective"])
+    assert f"{claims.expires:%Y%m%d}" == str(derived["expires"])
+    assert {oid.hex(): value.hex() for oid, value in claims.extensions} == derived["extensions"]
+    assert certificate.signed == vector.derived("signed_body_7f4e")
+    assert Certificate.issue(claims, vector.key("issuer")).encode() == vector.input("cvc")
 
 
 def test_published_nfc_example() -> None:
