@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from shared.credential.errors import RuleBroken
 from shared.credential.outcome import Reason, Refused
-from shared.credential.p256 import PrivateKey
+from shared.credential.p256 import PrivateKey, PublicKey
 from shared.credential.pkoc.ble_messages import (
     Credential,
     DeviceEphemeral,
@@ -25,6 +25,7 @@ from shared.credential.pkoc.ble_messages import (
 from shared.credential.pkoc.channel import Channel, transcript
 from shared.credential.pkoc.hello import Hello, HelloAssembly
 from shared.credential.pkoc.identity import Keyring, KnownReader
+from shared.credential.pkoc.reader_certificate import Issuers
 from shared.credential.session import Countdown, Finished, Send
 from shared.credential.tlv import Lengths, Tlv
 
@@ -58,7 +59,7 @@ class _Doubting:
 
     ephemeral: PrivateKey
     hello: Hello
-    reader: KnownReader
+    key: PublicKey
     lengths: Lengths
 
 
@@ -72,6 +73,8 @@ class HolderSession:
 
     The adapter disconnects at `Finished`, and at `deadline` (`expire`). `ephemeral` is a fresh key
     for this session alone; `last_update` is when the credential key was made, in Unix seconds.
+    A reader whose site has an issuer among `issuers` and that shows a certificate is judged by it,
+    at `unix_time` (None: no clock); all others by the key that the keyring has.
     Nothing that a reader sends raises.
     """
 
@@ -83,9 +86,13 @@ class HolderSession:
         *,
         last_update: int,
         now: float,
+        issuers: Issuers | None = None,
+        unix_time: int | None = None,
     ) -> None:
         self._credential = credential
         self._keyring = keyring
+        self._issuers = issuers or Issuers({})
+        self._unix_time = unix_time
         self._last_update = last_update.to_bytes(4, "big")
         self._state: _Listening | _Doubting | _Shown | None = _Listening(ephemeral, HelloAssembly())
         self._countdown = Countdown(now, idle=IDLE_SECONDS, total=TOTAL_SECONDS)
@@ -143,10 +150,18 @@ class HolderSession:
         reader = self._keyring.find(hello.site, hello.location)
         if reader is None:
             raise RuleBroken(Reason.UNKNOWN_READER, "no key is known for this reader")
-        self._state = _Doubting(state.ephemeral, hello, reader, state.assembly.lengths)
+        key = self._key_of(reader, state.assembly.certificate)
+        self._state = _Doubting(state.ephemeral, hello, key, state.assembly.lengths)
         self._countdown.progress(now)
         protocol = hello.protocol.echo().encode()
         return Send(DeviceEphemeral(state.ephemeral.public.point, protocol).encode())
+
+    def _key_of(self, reader: KnownReader, certificate: bytes | None) -> PublicKey:
+        if certificate is None or not self._issuers.knows(reader.site):
+            return reader.key
+        return self._issuers.reader_key(
+            certificate, reader.site, reader.location, at=self._unix_time
+        )
 
     def _show_clear(self, hello: Hello, now: float) -> Send:
         message = self._signed(hello, hello.ephemeral.compressed)
@@ -157,7 +172,7 @@ class HolderSession:
         hello = state.hello
         device = state.ephemeral.public
         signed = transcript(hello.site, hello.location, device, hello.ephemeral)
-        if not state.reader.key.verifies(signature, signed):
+        if not state.key.verifies(signature, signed):
             raise RuleBroken(Reason.BAD_SIGNATURE, "the reader is not the one it claims to be")
         channel = Channel(state.ephemeral, hello.ephemeral)
         sealed = channel.seal(self._signed(hello, signed).encode())

@@ -24,13 +24,16 @@ from shared.credential.pkoc.ble_messages import (
     ReaderProof,
     Response,
     Status,
+    Tag,
     decode_device,
 )
 from shared.credential.pkoc.channel import Channel, transcript
 from shared.credential.pkoc.hello import Hello
 from shared.credential.pkoc.identity import ReaderIdentity
 from shared.credential.pkoc.proof import prove
+from shared.credential.pkoc.reader_certificate import ReaderCertificate
 from shared.credential.session import Countdown, Finished, Send
+from shared.credential.tlv import Lengths, encode_compact
 
 # A phone that has shown no progress for five seconds has been put back into its pocket.
 IDLE_SECONDS = 5.0
@@ -50,6 +53,9 @@ class Policy:
 
     allow_normal: bool = False
     protocol: ProtocolId = PROTOCOL
+    # Sent before the hello, in a notification of its own. Apps of 1.x survive that, iPhones do not:
+    # only for sites where everybody has a phone of another kind.
+    certificate: ReaderCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,6 +95,7 @@ class ReaderSession:
         self._identity = identity
         self._own_keys = own_keys
         self._policy = policy or Policy()
+        _check(identity, self._policy.certificate)
         self._reader = ephemeral.public
         self._state: _Greeting | _Proving | None = _Greeting(ephemeral)
         self._outcome: Outcome | None = None
@@ -112,7 +119,15 @@ class ReaderSession:
             return self._finish(_too_narrow(room))
         identity = self._identity
         hello = Hello(self._policy.protocol, self._reader, identity.location, identity.site)
-        return hello.split(room)
+        return (*self._certificate(room), *hello.split(room))
+
+    def _certificate(self, room: int) -> tuple[bytes, ...]:
+        """The certificate's own notification; none where it does not fit: phones know the key."""
+        certificate = self._policy.certificate
+        if certificate is None:
+            return ()
+        message = encode_compact(Tag.CERTIFICATE, certificate.encode(), Lengths.BER)
+        return (message,) if len(message) <= room else ()
 
     def receive(self, data: bytes, now: float) -> Step:
         """Take one write. None for one to be ignored: a repetition, or any after the end."""
@@ -211,6 +226,16 @@ class ReaderSession:
         self._outcome = outcome
         self._countdown.stop()
         return Finished(outcome)
+
+
+def _check(identity: ReaderIdentity, certificate: ReaderCertificate | None) -> None:
+    """Our one signature must satisfy phones that know the certificate and phones that do not."""
+    if certificate is not None and (certificate.site, certificate.location, certificate.key) != (
+        identity.site,
+        identity.location,
+        identity.key.public,
+    ):
+        raise ValueError("the certificate is for another reader, or for another key of this one")
 
 
 def _too_narrow(room: int) -> Refused:

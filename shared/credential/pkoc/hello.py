@@ -71,7 +71,7 @@ _TAGS = frozenset((Tag.PROTOCOL, Tag.READER_EPHEMERAL, Tag.LOCATION, Tag.SITE))
 class HelloAssembly:
     """Collects the TLVs of a hello over notifications, until all four are there.
 
-    A certificate (10) may come before them or among them; it is not judged here. `lengths` tells
+    A `certificate` (10) may come before them or among them; it is not judged here. `lengths` tells
     how it was written, which is how this reader wants long TLVs. A TLV may be repeated but not
     changed.
     """
@@ -83,6 +83,7 @@ class HelloAssembly:
         self._found: dict[int, bytes] = {}
         self._rows = 0
         self.lengths = Lengths.ONE_BYTE
+        self.certificate: bytes | None = None
 
     def add(self, lengths: Lengths, row: tuple[Tlv, ...]) -> Hello | None:
         """Take one notification; the hello once it is complete. Raises `RuleBroken`."""
@@ -92,6 +93,9 @@ class HelloAssembly:
         for tag, value in row:
             if tag == Tag.CERTIFICATE:
                 self.lengths = lengths
+                if self.certificate not in (None, value):
+                    raise Malformed("the certificate has changed within one hello")
+                self.certificate = value
             if tag in _TAGS and self._found.setdefault(tag, value) != value:
                 raise Malformed(f"tag {tag:02X} has changed within one hello")
         if len(self._found) < len(_TAGS):
