@@ -197,6 +197,7 @@ class TestSuppliers:
         certificate = Certificate.decode(Certificate(CLAIMS, signed, signature).encode())
         suppliers = Suppliers({IIR: RsaKey(native.public_key())})
         assert validated(certificate, suppliers) == IIR
+        assert repr(RsaKey(native.public_key())) == "RsaKey(2048 bits)"
         assert validated(replace(certificate, signature=b"\1" * 256), suppliers) is (
             Reason.BAD_CERTIFICATE
         )
