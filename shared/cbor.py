@@ -44,36 +44,54 @@ class _NoTags(dict[int, Never]):
 
 _NO_TAGS = _NoTags()
 
-# An envelope is an array with a map of headers in it; nothing in those is a container.
-HEADER_DEPTH = 2
+# The head of a larger map is more than one byte. COSE has some four headers.
+MAX_HEADERS = 23
+_LARGER_MAPS = range(0xB8, 0xC0)
 
 
-def decode(data: bytes, *, limit: int, integer_keys: bool = False) -> Any:
+def decode(data: bytes, *, limit: int) -> Any:
     """Return the one CBOR item that `data` is. Raises `Malformed`.
 
     Out come builtins, `cbor2.undefined` and `cbor2.CBORSimpleValue`; no struct accepts the latter.
-    `integer_keys` is for COSE: other keys than strings, nested at most two deep. Somebody who may
-    use arrays as keys can make them all hash alike, which takes seconds at a few hundred KiB: pass
-    it only with a small `limit`, or for bytes that begin with an array.
     """
+    (value,) = _items(data, 1, limit=limit, depth=MAX_DEPTH)
+    return value
+
+
+def decode_headers(data: bytes, count: int, *, limit: int) -> list[Any]:
+    """Return the `count` CBOR items that `data` is, as COSE has them. Raises `Malformed`.
+
+    A map among them may have other keys than strings, but at most `MAX_HEADERS`: of numbers, which
+    hash to themselves, anybody can choose so many in a few hundred KiB that all fall into one
+    another's way, and take seconds. What is in an item holds no further items.
+    """
+    return _items(data, count, limit=limit, depth=1, headers=True)
+
+
+def _items(data: bytes, count: int, *, limit: int, depth: int, headers: bool = False) -> list[Any]:
     if len(data) > limit:
         raise Malformed(f"{len(data)} bytes of CBOR, at most {limit} are accepted")
     stream = io.BytesIO(data)
     decoder = cbor2.CBORDecoder(
         stream,
         semantic_decoders=_NO_TAGS,
-        max_depth=HEADER_DEPTH if integer_keys else MAX_DEPTH,
+        max_depth=depth,
         allow_indefinite=False,
         allow_duplicate_keys=False,
-        strict_hashable_types=not integer_keys,
+        strict_hashable_types=not headers,
     )
-    try:
-        value = decoder.decode()
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise Malformed(_fault(error, len(data))) from None
+    values = []
+    for _ in range(count):
+        head = data[stream.tell() : stream.tell() + 1]
+        if headers and head and head[0] in _LARGER_MAPS:
+            raise Malformed(f"a map of more than {MAX_HEADERS} headers")
+        try:
+            values.append(decoder.decode())
+        except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise Malformed(_fault(error, len(data))) from None
     if stream.tell() != len(data):
         raise Malformed(f"{len(data) - stream.tell()} bytes follow the CBOR item")
-    return value
+    return values
 
 
 def _fault(error: Exception, size: int) -> str:

@@ -5,7 +5,7 @@
 
 The signature covers ["Signature1", protected, external data, payload], the tag ["MAC0", ...]. The
 algorithm must stand in the protected header. Critical headers are refused, and one that stands in
-both maps; other unknown ones are ignored, unless they are containers. `context` is the external
+both maps; other unknown ones are ignored, unless they hold further items. `context` is the external
 data: it says what a message is for, so that nothing signed for one purpose can serve another. There
 is no library for this with the CBOR version we use; the module is held against the published
 examples of the COSE working group.
@@ -93,7 +93,7 @@ def _open(
     """Return the four members. The outer tag may be missing (RFC 9052, section 2)."""
     body = data.removeprefix(tag)
     array = body.startswith(_ARRAY_OF_4)
-    match cbor.decode(body, limit=limit + FRAME, integer_keys=True) if array else None:
+    match cbor.decode_headers(body[1:], 4, limit=limit + FRAME) if array else None:
         case [bytes(protected), dict(headers), bytes(payload), bytes(proof)]:
             _expect(protected, headers, algorithm)
         case _:
@@ -104,7 +104,7 @@ def _open(
 
 
 def _expect(protected: bytes, headers: dict[Any, Any], algorithm: int) -> None:
-    named = cbor.decode(protected, limit=FRAME, integer_keys=True) if protected else {}
+    (named,) = cbor.decode_headers(protected, 1, limit=FRAME) if protected else ({},)
     if not isinstance(named, dict) or named.get(ALG) != algorithm:
         raise Malformed(f"the protected header must name algorithm {algorithm}")
     if CRIT in named or CRIT in headers:

@@ -439,3 +439,14 @@ def test_a_payload_is_capped(
 def test_headers_are_capped() -> None:
     with pytest.raises(Malformed, match="at most"):
         open1(signed(b"\xa1\x01\x26", {**KNOWN, 99: b"x" * FRAME}, b"p" * LIMIT))
+
+
+@pytest.mark.parametrize(("verify", "data"), BOTH)
+def test_headers_are_counted_before_they_are_read(
+    verify: Callable[[bytes], bytes], data: bytes
+) -> None:
+    """Enough numbers as keys take a reader's only thread for seconds, and need no key to send."""
+    many = cbor2.dumps(dict.fromkeys(range(24), 0))
+    for headers in (many, many[:9]):
+        with pytest.raises(Malformed, match="more than 23 headers"):
+            verify(data[:6] + headers + data[6:])
