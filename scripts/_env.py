@@ -46,7 +46,7 @@ def ensure_python() -> None:
 
 def venv_path() -> Path:
     """The environment's folder: `.venv` beside this project, or where DOORWARD_VENV says."""
-    return Path(os.environ.get("DOORWARD_VENV", ROOT / ".venv"))
+    return Path(os.environ.get("DOORWARD_VENV") or ROOT / ".venv").absolute()
 
 
 def ensure_venv(extra: str) -> Path:
@@ -54,24 +54,32 @@ def ensure_venv(extra: str) -> Path:
     ensure_python()
     venv = venv_path()
     stamp = venv / "doorward-stamp"
-    wanted = {f"{name} {_fingerprint(name)}" for name in SUPERSETS[extra]}
-    have = stamp.read_text(encoding="utf-8").strip() if stamp.is_file() else ""
-    if have in wanted:
-        return venv / "bin"
+    wanted = {f"{name} {_fingerprint(name, venv)}" for name in SUPERSETS[extra]}
+    said = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+    have, _, place = said.strip().partition("\n")
+    python = venv / "bin" / "python"
+    if have in wanted and python.exists():
+        return python.parent
     # An environment that grew to hold the tests keeps them.
     name = "dev" if have.startswith("dev ") else extra
     print(f"doorward: installing the locked packages for '{name}' into {venv}", file=sys.stderr)
-    stamp.unlink(missing_ok=True)
+    here = str(venv.resolve())
+    # Programs in an environment begin with its path: one that was moved has to be made anew.
+    if place not in ("", here) or not _usable(python):
+        _make(venv.resolve(), ours=bool(said) or venv == ROOT / ".venv")
+    stamp.write_text(f"unfinished\n{here}\n", encoding="utf-8")
     _install(venv, ROOT / "locks" / f"{name}.txt")
-    stamp.write_text(f"{name} {_fingerprint(name)}\n", encoding="utf-8")
-    return venv / "bin"
+    stamp.write_text(f"{name} {_fingerprint(name, venv)}\n{here}\n", encoding="utf-8")
+    return python.parent
 
 
 def run(extra: str, *command: str) -> NoReturn:
     """Become `command`, a program of the environment, with the caller's arguments."""
     bin_dir = ensure_venv(extra)
     program = bin_dir / command[0]
-    os.execve(program, [str(program), *command[1:], *sys.argv[1:]], environment(bin_dir))  # noqa: S606
+    # The caller's folder may have packages of the same names as ours.
+    clean = {**environment(bin_dir), "PYTHONSAFEPATH": "1"}
+    os.execve(program, [str(program), *command[1:], *sys.argv[1:]], clean)  # noqa: S606
 
 
 def environment(bin_dir: Path) -> dict[str, str]:
@@ -79,25 +87,43 @@ def environment(bin_dir: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{bin_dir}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
-def _fingerprint(name: str) -> str:
-    digest = hashlib.sha256(sys.version.encode())
+def _fingerprint(name: str, venv: Path) -> str:
+    """Everything an environment depends on, with where it is and where this project is."""
+    digest = hashlib.sha256(os.fsencode(f"{sys.version}\0{ROOT}\0{venv.resolve()}\0"))
     for path in (ROOT / "pyproject.toml", ROOT / "locks" / f"{name}.txt"):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
+def _usable(python: Path) -> bool:
+    """Whether an environment is whole, and was made with the Python that runs now."""
+    pip = "" if shutil.which("uv") else ", pip"
+    ask = [str(python), "-c", f"import sys{pip}; print(sys.version)"]
+    try:
+        answer = subprocess.run(ask, capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return answer.stdout.strip() == sys.version
+
+
+def _make(venv: Path, *, ours: bool) -> None:
+    """Make an empty environment, also in place of one of ours that is broken, old or half made."""
+    if venv.is_dir() and (ours or not any(venv.iterdir())):
+        shutil.rmtree(venv)
+    elif venv.exists():
+        fail(f"{venv} is in the way and not made by us: remove it, or set DOORWARD_VENV to another")
+    uv = shutil.which("uv")
+    own = [sys.executable, "-m", "venv"]
+    maker = [uv, "venv", "-q", "--python", sys.executable] if uv else own
+    _must(
+        [*maker, str(venv)],
+        "could not make a virtual environment (Debian: apt install python3-venv)",
+    )
+
+
 def _install(venv: Path, lock: Path) -> None:
     uv = shutil.which("uv")
     python = venv / "bin" / "python"
-    if python.exists() and not _is_this_python(python):
-        shutil.rmtree(venv)
-    if not python.exists():
-        own = [sys.executable, "-m", "venv"]
-        maker = [uv, "venv", "-q", "--python", sys.executable] if uv else own
-        _must(
-            [*maker, str(venv)],
-            "could not make a virtual environment (Debian: apt install python3-venv)",
-        )
     installer = (
         [uv, "pip", "install", "--python", str(python)]
         if uv
@@ -112,13 +138,6 @@ def _install(venv: Path, lock: Path) -> None:
         pins = len(re.findall(r"^[\w.\[\]-]+==", lock.read_text(encoding="utf-8"), re.MULTILINE))
         _with_progress(locked, pins, remedy)
     _must(project, "could not install this project into its environment")
-
-
-def _is_this_python(python: Path) -> bool:
-    """Whether an environment was made with the Python that runs now."""
-    ask = [str(python), "-c", "import sys; print(sys.version)"]
-    answer = subprocess.run(ask, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() == sys.version
 
 
 def _must(command: list[str], remedy: str) -> None:

@@ -25,6 +25,6 @@ class Figure:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least `share` (0 to 1) of `values` do not exceed."""
+    """Return the smallest value that more than `share` (0 to 1) of `values` do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
