@@ -110,6 +110,7 @@ async def _until_told(folder: Path, options: argparse.Namespace, run: _Run, say:
     def on_signal(number: signal.Signals) -> None:
         if run.told is None:  # a second Ctrl-C must not interrupt the clearing up
             run.told = number
+            say.note("\nStopping everything.")
             directing.cancel()
 
     for number in _ENDS:

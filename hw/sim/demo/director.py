@@ -42,6 +42,7 @@ async def _on_stage(
     world: World, *, once: bool, say: Narrator, done: Callable[[Report], None]
 ) -> None:
     await world.start()
+    say.note("They run. The readers enrol, and the office makes doors, people and plans.")
     attacker = Attacker(world.broker.port)
     async with attacker.overhearing():
         await attacker.ready()
@@ -90,7 +91,7 @@ async def _environment(stage: Stage) -> Environment:
 
 
 def _introduction(broker: Broker) -> str:
-    text = f"Starting broker, controller, air and three readers. The broker is {broker.kind}"
+    text = f"Starting broker, controller, air and NFC simulators. The broker is {broker.kind}"
     if broker.kind == "mosquitto":
         return f"{text}."
     return (

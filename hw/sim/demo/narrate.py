@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
+from rich.table import Table
 
 from hw.sim.demo.commands import commands
 from hw.sim.demo.report import Report
@@ -16,23 +17,23 @@ _FILE_WIDTH = 120
 
 
 class Narrator:
-    """Colours on a terminal, plain text in a file."""
+    """Colours and whole words on a terminal; plain text in a file, what is said in one line."""
 
-    def __init__(self, *, tell: bool) -> None:
+    def __init__(self, *, tell: bool, console: Console | None = None) -> None:
         """`tell`: say before each step what goes on."""
-        self._console = Console(highlight=False)
+        self._console = console or Console(highlight=False)
         self._tell = tell
         if not self._console.is_terminal:
             self._console.width = max(self._console.width, _FILE_WIDTH)
 
     def note(self, text: str) -> None:
         """Something that is neither good nor bad."""
-        self._console.print(f"[dim]{escape(text)}[/]", soft_wrap=True)
+        self._say(f"[dim]{escape(text)}[/]")
 
     def begin(self, step: Step) -> None:
         """What is tried now."""
         if self._tell:
-            self._console.print(f"\n[cyan]{escape(step.tale)}[/]", soft_wrap=True)
+            self._say(f"\n[cyan]{escape(step.tale)}[/]")
         if self._console.is_terminal:
             self._console.print(f"[cyan]...[/] {escape(step.name)}", end="\r")
 
@@ -41,7 +42,7 @@ class Narrator:
         mark = "[green] ok[/]" if outcome.ok else "[bold red] NO[/]"
         took = "" if outcome.milliseconds is None else f" [yellow]{outcome.milliseconds:.0f} ms[/]"
         seen = escape(outcome.seen)
-        self._console.print(f"{mark} [bold]{escape(outcome.step)}[/]: {seen}{took}", soft_wrap=True)
+        self._say(f"{mark} [bold]{escape(outcome.step)}[/]: {seen}{took}")
 
     def report(self, report: Report) -> None:
         self._console.print(report.table())
@@ -49,7 +50,7 @@ class Narrator:
 
     def summary(self, report: Report) -> None:
         style = "green" if report.ok else "bold red"
-        self._console.print(escape(report.summary()), style=style, soft_wrap=True)
+        self._say(f"[{style}]{escape(report.summary())}[/]")
 
     def stays_up(self, stage: Stage) -> None:
         """Addresses, and what to try."""
@@ -66,9 +67,12 @@ class Narrator:
             ),
             ("Logs", str(world.folder)),
         ]
-        width = max(len(name) for name, _ in addresses)
-        lines = [f"{name:<{width}}  {escape(where)}" for name, where in addresses]
-        self._console.print(Panel("\n".join(lines), title="It stays up until Ctrl-C", expand=False))
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, where in addresses:
+            table.add_row(name, escape(where))
+        self._console.print(Panel(table, title="It stays up until Ctrl-C", expand=False))
         self._console.print("Try, in another terminal:")
         for command in commands(stage):
             self._console.print(f"\n[dim]# {escape(command.why)}[/]")
@@ -77,4 +81,7 @@ class Narrator:
         self._console.print()
 
     def trouble(self, text: str) -> None:
-        self._console.print(f"[bold red]doorward:[/] {escape(text)}", soft_wrap=True)
+        self._say(f"[bold red]doorward:[/] {escape(text)}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=not self._console.is_terminal)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from rich.markup import escape
 from rich.table import Table
 
 from hw.sim.demo.steps import Outcome
@@ -52,7 +53,7 @@ class Report:
         for step in self.steps:
             took = "" if step.milliseconds is None else f"{step.milliseconds:.0f}"
             mark = "[green]ok[/]" if step.ok else "[bold red]NO[/]"
-            table.add_row(mark, step.step, step.expected, _plain(step.seen), took)
+            table.add_row(mark, step.step, step.expected, escape(step.seen), took)
         return table
 
     def summary(self) -> str:
@@ -66,8 +67,3 @@ class Report:
             f"{len(self.steps)} steps, {verdict}; {first}, {made.total_seconds:.1f} s in all; "
             f"{made.broker} {made.broker_version}, Python {made.python}"
         )
-
-
-def _plain(text: str) -> str:
-    """Text that `rich` shall not read as markup."""
-    return text.replace("[", r"\[")
