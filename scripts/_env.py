@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,7 @@ def _make(venv: Path, *, ours: bool) -> None:
 
 
 def _install(venv: Path, lock: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this and pip, without a traceback
     uv = shutil.which("uv")
     python = venv / "bin" / "python"
     installer = (

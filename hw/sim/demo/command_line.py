@@ -32,15 +32,24 @@ def main(arguments: list[str] | None = None) -> None:
     run = _Run(options.json)
     try:
         with _folder(options.dir, keep=options.keep) as folder:
-            asyncio.run(_until_told(folder, options, run, say))
+            try:
+                asyncio.run(_until_told(folder, options, run, say))
+            finally:
+                _finish_undisturbed()
     except* (NoBroker, NoFreePort, ProcessFailed, OfficeError, OSError) as group:
         for error in _leaves(group):
             say.trouble(str(error))
-    except* KeyboardInterrupt:  # before the first process was started, or after the last
+    except* KeyboardInterrupt:  # before there was anything to stop
         run.told = signal.SIGINT
     if run.exit_code == 1 and not options.keep and options.dir is None:
         say.note("With --keep the log files stay.")
     sys.exit(run.exit_code)
+
+
+def _finish_undisturbed() -> None:
+    """No process runs any more; what is left is to remove a folder that has keys in it."""
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Run:
