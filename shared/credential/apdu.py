@@ -25,8 +25,11 @@ class SW(enum.IntEnum):
 
     OK = 0x9000
     MORE = 0x6100  # the second byte says how many bytes
+    FAILURE = 0x6400
     WRONG_LENGTH = 0x6700
+    NOT_COMPLIANT = 0x6701
     LAST_COMMAND_EXPECTED = 0x6883
+    SECURITY_STATUS = 0x6982
     CONDITIONS_NOT_SATISFIED = 0x6985
     FUNCTION_NOT_SUPPORTED = 0x6A81
     NOT_FOUND = 0x6A82

@@ -59,6 +59,7 @@ class Reason(enum.Enum):
     CERTIFICATE_EXPIRED = "certificate_expired"  # outside its dates, on either side
     CERTIFICATE_REVOKED = "certificate_revoked"
     NO_CLOCK = "no_clock"  # dates had to be checked, and the time is not trusted
+    UNKNOWN_KEY = "unknown_key"  # a short name for a key that stands for none here
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ a session ends in an outcome: by its deadline, after so many commands, so many b
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from shared.credential.errors import Misuse, RuleBroken
 from shared.credential.exchange import Dialogue
@@ -19,20 +19,22 @@ TOTAL_SECONDS = 2.0
 MAX_COMMANDS = 128
 MAX_BYTES = 64 * 1024
 
+Result = TypeVar("Result")
+
 Step: TypeAlias = Send | Finished[Outcome] | None
 
 
-class TagSession:
+class DialogueSession(Generic[Result]):
     """Transmit `start()`, then feed every response to `receive` and transmit what it gives.
 
-    One session is one attempt: after `Finished` the adapter drops the field. It calls `expire` at
-    `deadline` and `lost` when the card leaves.
+    The adapter calls `expire` at `deadline` and `lost` when the card leaves. It ends with what the
+    dialogue returns, or `Refused`.
     """
 
     def __init__(
-        self, dialogue: Dialogue[Outcome], *, now: float, seconds: float = TOTAL_SECONDS
+        self, dialogue: Dialogue[Result], *, now: float, seconds: float = TOTAL_SECONDS
     ) -> None:
-        self._dialogue: Dialogue[Outcome] | None = dialogue
+        self._dialogue: Dialogue[Result] | None = dialogue
         self._countdown = Countdown(now, idle=seconds, total=seconds)
         self._commands, self._bytes = MAX_COMMANDS, MAX_BYTES
 
@@ -50,7 +52,7 @@ class TagSession:
         except StopIteration:
             raise Misuse("a dialogue that has nothing to say to a card") from None
 
-    def receive(self, response: bytes, now: float) -> Step:
+    def receive(self, response: bytes, now: float) -> Send | Finished[Result | Refused] | None:
         """Take the response to the last command. Whatever comes after the end is ignored."""
         if self._dialogue is None:
             return None
@@ -67,21 +69,27 @@ class TagSession:
         except RuleBroken as broken:
             return self._finish(Refused(broken.reason, str(broken)))
 
-    def expire(self, now: float) -> Finished[Outcome] | None:
+    def expire(self, now: float) -> Finished[Result | Refused] | None:
         """Give up if `deadline` has passed."""
         if self._dialogue is None or not self._countdown.passed(now):
             return None
         return self._finish(Refused(Reason.TIMEOUT, "the card took too long"))
 
-    def lost(self) -> Finished[Outcome] | None:
+    def lost(self) -> Finished[Result | Refused] | None:
         """The card has left the field. None if the session had finished before."""
         if self._dialogue is None:
             return None
         return self._finish(Refused(Reason.LINK_LOST, "the card left the field"))
 
-    def _finish(self, outcome: Outcome) -> Finished[Outcome]:
+    def _finish(self, outcome: Result | Refused) -> Finished[Result | Refused]:
         if self._dialogue is not None:
             self._dialogue.close()
         self._dialogue = None
         self._countdown.stop()
         return Finished(outcome)
+
+
+class TagSession(DialogueSession[Outcome]):
+    """One attempt of one card: after `Finished`, and what its standard has left to say, the
+    adapter drops the field.
+    """

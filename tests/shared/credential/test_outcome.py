@@ -36,6 +36,7 @@ def test_values_are_stable() -> None:
         "certificate_expired",
         "certificate_revoked",
         "no_clock",
+        "unknown_key",
     ]
 
 
