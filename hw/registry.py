@@ -73,7 +73,8 @@ async def open_door(
     """The wires of a door. `say` gets what a simulated door does, one line each.
 
     `port_file` is where a simulated door writes the port of its control socket; ask for it with
-    `sim:127.0.0.1:0`. Raises `UnknownDevice`, or `HardwareFault` if the port is taken.
+    `sim:127.0.0.1:0`. Raises `UnknownDevice`, or `HardwareFault` if the port is taken
+    or the file cannot be written.
     """
     match device.split(":"):
         case ["none"]:
@@ -93,8 +94,12 @@ async def _served_door(
         served = await ServedDoor.open(DoorSim(say=say, clock=time.time), port)
     except OSError as error:
         raise HardwareFault(f"the simulated door cannot listen on port {port}: {error}") from error
-    if port_file is not None:
-        write_port(port_file, served.port)
+    try:
+        if port_file is not None:
+            write_port(port_file, served.port)
+    except OSError as error:
+        await served.close()
+        raise HardwareFault(f"{port_file} cannot be written: {error}") from error
     return served
 
 

@@ -177,3 +177,12 @@ async def test_a_port_that_is_taken_is_a_fault(nothing_left_behind: None) -> Non
     with pytest.raises(HardwareFault, match=f"port {first.port}"):
         await door(f"sim:127.0.0.1:{first.port}")
     await first.close()
+
+
+async def test_a_port_file_that_cannot_be_written_is_a_fault(
+    nothing_left_behind: None, tmp_path: Path
+) -> None:
+    with pytest.raises(HardwareFault, match="cannot be written"):
+        await open_door(
+            "sim:127.0.0.1:0", say=lambda line: None, port_file=tmp_path / "gone" / "door.port"
+        )
