@@ -67,6 +67,7 @@ async def test_a_flood_that_nobody_reads_is_dropped_and_the_line_lives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("controller.sync.mqtt.MAX_INCOMING_BYTES", 100_000)
+    monkeypatch.setattr("controller.sync.mqtt.TIMEOUT", 10.0)
     async with serving(TinyBroker()) as broker, bus(broker).connect((HELLO,)) as connection:
         for number in range(1_000):
             broker.send(HELLO, number.to_bytes(2, "big") * 5_000)
