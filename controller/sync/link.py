@@ -22,6 +22,9 @@ GATHER_MOST = 0.1
 # A reader writes a delta to its card and confirms it within a second; on a bad line within five.
 RETRY_FIRST = 5.0
 RETRY_MAX = 60.0
+# A snapshot of a million grants has some 400 pages and may take the reader a minute; sent again
+# before that, it would only stand in the way of what comes after.
+PAGE_TIME = 0.25
 # After 5 + 10 + 20 seconds without a word it is not there, whatever the broker believes.
 SILENT_AFTER = 3
 _PAST_SESSIONS = 16
@@ -59,16 +62,20 @@ class Link:
         self._issued: dict[int, PlanState] = {}
         self._moments: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._first_unsent = self._last_change = -math.inf
-        self._retry_at = math.inf
+        self._plan_again_at = self._deny_again_at = math.inf
         self._retries = 0
         self._deny_examined: tuple[int, int] | None = None
 
     # --- What is heard ---------------------------------------------------------------------------
 
-    def restore(self, session: bytes | None, held: Held, *, sure: bool) -> None:
-        """Pick up where an earlier run of the controller left off."""
+    def restore(self, session: bytes, held: Held, *, live: bool, sure: bool) -> None:
+        """Pick up where an earlier run of the controller left off.
+
+        Not `live`: it could not see the reader at the end; the reader may have been there all the
+        time, in that session, and need not say hello soon.
+        """
         self.session, self.held, self.sent = session, held, held
-        self.live = session is not None
+        self.live = live
         if sure and held.plan is not None:
             self.issue(held.plan)
 
@@ -89,12 +96,12 @@ class Link:
         self._judge()
 
     def hello(self, hello: Hello) -> Receipt | None:
-        """The reader says what it has. None: the word of a session that is over.
+        """The reader says what it has. None: it was said before, and somebody repeats it.
 
         A session is not over because somebody repeated the hello of an older one: what it says
         then, with a nonce that was not heard before, makes it the session again.
         """
-        if hello.session in self._past and hello.nonce in self._nonces:
+        if hello.nonce in self._nonces:
             return None
         self._nonces.append(hello.nonce)
         if hello.session != self.session:
@@ -114,8 +121,10 @@ class Link:
         before = self.held
         self.held = Held(_later(before.plan, ack.plan), max(before.deny_counter, ack.deny_counter))
         self._heard()
-        if self._all_arrived():
-            self._retry_at = math.inf
+        if self._plan_arrived:
+            self._plan_again_at = math.inf
+        if self._deny_arrived:
+            self._deny_again_at = math.inf
         self._judge()
         return self._receipt(None)
 
@@ -142,7 +151,7 @@ class Link:
         if session != self.session or not self.live:
             return False
         self.live = False
-        self._retry_at = math.inf
+        self._plan_again_at = self._deny_again_at = math.inf
         return True
 
     def lost(self) -> None:
@@ -204,14 +213,19 @@ class Link:
         """When to look at this link again, if nothing happens before."""
         if not self.live or self.plan_busy or self.deny_busy:
             return math.inf
-        return min(self._gathered_at() if self._plan_unsent() else math.inf, self._retry_at)
+        gathered = self._gathered_at() if self._plan_unsent() else math.inf
+        return min(gathered, self._plan_again_at, self._deny_again_at)
 
     def tick(self, now: float) -> bool:
         """Send again what was not confirmed in time. Return whether the reader fell silent."""
-        if now < self._retry_at or self.plan_busy or self.deny_busy:
+        plan, deny = now >= self._plan_again_at, now >= self._deny_again_at
+        if not (plan or deny) or self.plan_busy or self.deny_busy:
             return False
         self._retries += 1
-        self._send_again()
+        if plan:
+            self._send_plan_again()
+        if deny:
+            self._send_deny_again()
         if self.silent or self._retries < SILENT_AFTER:
             return False
         self.silent = True
@@ -227,7 +241,8 @@ class Link:
     def sent_deny(self, counter: int, now: float) -> None:
         """The deny set up to `counter` is with the broker."""
         self.sent = Held(self.sent.plan, counter)
-        self._expect(now)
+        if not self._deny_arrived:
+            self._deny_again_at = now + self._patience()
 
     def issue(self, plan: PlanState) -> None:
         """Messages that lead to `plan` are about to be sent: it may be confirmed from now on."""
@@ -235,10 +250,11 @@ class Link:
         if len(self._issued) > _REMEMBERED:
             del self._issued[next(iter(self._issued))]
 
-    def sent_plan(self, plan: PlanState, now: float) -> None:
-        """All that leads to `plan` is with the broker."""
+    def sent_plan(self, plan: PlanState, now: float, *, pages: int = 1) -> None:
+        """All that leads to `plan`, so many pages, is with the broker."""
         self.sent = Held(plan, self.sent.deny_counter)
-        self._expect(now)
+        if not self._plan_arrived:
+            self._plan_again_at = now + self._patience() + (pages - 1) * PAGE_TIME
 
     def sent_lease(self) -> None:
         """The question is answered."""
@@ -258,22 +274,32 @@ class Link:
 
     def _send_again(self) -> None:
         """Start again from what the reader is known to have."""
-        self.sent = self.held
-        self._retry_at = math.inf
+        self._send_plan_again()
+        self._send_deny_again()
+
+    def _send_plan_again(self) -> None:
+        self.sent = Held(self.held.plan, self.sent.deny_counter)
+        self._plan_again_at = math.inf
         self._first_unsent = -math.inf
+
+    def _send_deny_again(self) -> None:
+        self.sent = Held(self.sent.plan, self.held.deny_counter)
+        self._deny_again_at = math.inf
         self._deny_examined = None
 
-    def _expect(self, now: float) -> None:
-        """Wait for the receipt, longer every time, spread over a fifth."""
-        if self._all_arrived():
-            return
-        wait = min(RETRY_FIRST * 2**self._retries, RETRY_MAX)
-        self._retry_at = now + wait * (0.9 + 0.2 * self._jitter())
+    def _patience(self) -> float:
+        """Return how long to wait for a receipt: longer every time, spread over a fifth."""
+        wait: float = min(RETRY_FIRST * 2**self._retries, RETRY_MAX)
+        return wait * (0.9 + 0.2 * self._jitter())
 
-    def _all_arrived(self) -> bool:
-        held, sent = self.held, self.sent
-        arrived = sent.plan is None or _later(held.plan, sent.plan) == held.plan
-        return arrived and held.deny_counter >= sent.deny_counter
+    @property
+    def _plan_arrived(self) -> bool:
+        held, sent = self.held.plan, self.sent.plan
+        return sent is None or _later(held, sent) == held
+
+    @property
+    def _deny_arrived(self) -> bool:
+        return self.held.deny_counter >= self.sent.deny_counter
 
     def _plan_unsent(self) -> bool:
         return (
@@ -301,7 +327,8 @@ class Link:
         if plan is not None and wanted is not None and self.quarantine is None:
             if plan == wanted.plan:
                 self.issue(plan)
-            if self._issued.get(plan.version) == plan:
+            # Changes wait for versions of this epoch.
+            if plan.epoch == wanted.plan.epoch and self._issued.get(plan.version) == plan:
                 version = plan.version
         return Receipt(version, self.held.deny_counter)
 

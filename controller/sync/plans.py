@@ -101,7 +101,7 @@ async def _send_pages(
                 return
             await post.say(connection, page, Leaf.PLAN)
     if link.session == line:
-        link.sent_plan(page.after, post.monotonic())
+        link.sent_plan(page.after, post.monotonic(), pages=page.pages)
 
 
 async def _as_they_come(pages: Iterator[PlanPage]) -> AsyncGenerator[PlanPage]:

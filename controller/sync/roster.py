@@ -57,6 +57,6 @@ class Roster:
         link = Link(row.reader, self._jitter)
         if row.quarantine is not None:
             link.isolate(row.quarantine, row.quarantine_epoch)
-        if row.session is not None and row.online:
-            link.restore(row.session, row.held, sure=row.sure)
+        if row.session is not None:
+            link.restore(row.session, row.held, live=row.online, sure=row.sure)
         self._members[row.reader] = Member(row, self._agreement, link)

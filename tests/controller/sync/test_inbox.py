@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -44,6 +46,7 @@ class Office:
         self.building = building
         self.reader = building.readers[0]
         self.now = 0.0
+        self.nonces = itertools.count()
         self.service = SyncService(
             building.database, CONTROLLER, MemoryBroker(), monotonic=lambda: self.now
         )
@@ -72,7 +75,7 @@ class Office:
         return Hello(
             reader=self.reader,
             session=session,
-            nonce=b"n" * 16,
+            nonce=next(self.nonces).to_bytes(16, "big"),
             plan=plan,
             health=CacheHealth.EMPTY if plan is None else CacheHealth.GOOD,
             deny_counter=deny,
@@ -129,9 +132,10 @@ class TestHello:
         assert (await office.row()).acked_version == 0
 
     async def test_of_a_session_that_is_over_changes_nothing(self, office: Office) -> None:
-        office.say(office.hello(), Leaf.HELLO)
+        first = office.hello()
+        office.say(first, Leaf.HELLO)
         office.say(office.hello(office.wanted, session=OTHER), Leaf.HELLO)
-        office.say(office.hello(), Leaf.HELLO)
+        office.say(first, Leaf.HELLO)
         row = await office.row()
         assert (row.session, row.acked_version) == (OTHER, office.wanted.version)
 

@@ -7,7 +7,14 @@ import math
 import pytest
 
 from controller.sync.core import Held, Wanted
-from controller.sync.link import GATHER_MOST, GATHER_QUIET, RETRY_FIRST, Link, Receipt
+from controller.sync.link import (
+    GATHER_MOST,
+    GATHER_QUIET,
+    PAGE_TIME,
+    RETRY_FIRST,
+    Link,
+    Receipt,
+)
 from shared.wire.messages import Ack, CacheHealth, Hello, PlanState
 
 READER = "reader0001"
@@ -108,7 +115,7 @@ class TestHello:
         assert _lease_is_due(link)
         link.sent_lease()
         assert not _lease_is_due(link)
-        link.hello(hello(5, 2))
+        link.hello(hello(5, 2, nonce=b"m" * 16))
         assert _lease_is_due(link)
 
     @pytest.mark.parametrize(("version", "deny"), [(4, 2), (5, 1), (None, 2), (5, 0)])
@@ -120,7 +127,8 @@ class TestHello:
 
     def test_a_damaged_plan_is_none(self) -> None:
         link = settled()
-        assert link.hello(hello(5, 2, health=CacheHealth.DAMAGED)) == Receipt(0, 2)
+        damaged = hello(5, 2, health=CacheHealth.DAMAGED, nonce=b"m" * 16)
+        assert link.hello(damaged) == Receipt(0, 2)
         assert link.held.plan is None
         assert link.plan_due(0.0)
 
@@ -129,9 +137,30 @@ class TestHello:
         link.want(wanted(5, 2), 0.0)
         assert link.hello(hello(4, 2)) == Receipt(None, 2)
 
+    def test_that_is_repeated_takes_nothing_back(self) -> None:
+        """Or a broker that repeats the first one would have a whole plan sent every time."""
+        link = new_link()
+        link.want(wanted(5, 2), 0.0)
+        first = hello()
+        link.hello(first)
+        link.sent_deny(2, 0.0)
+        link.sent_plan(plan(5), 0.0)
+        link.ack(ack(5, 2))
+        link.sent_lease()
+        assert link.hello(first) is None
+        assert (link.held, link.nonce) == (Held(plan(5), 2), None)
+        assert not link.plan_due(99.0)
+
+    def test_a_plan_of_an_earlier_epoch_is_no_receipt(self) -> None:
+        """Whatever its version: changes wait for versions of the epoch that there is."""
+        link = settled(9)
+        link.want(wanted(6, 2, epoch=2), 0.0)
+        assert link.hello(hello(9, 2, nonce=b"m" * 16)) == Receipt(None, 2)
+        assert link.ack(ack(9, 2)) == Receipt(None, 2)
+
     def test_an_old_session_stays_old(self) -> None:
         link = settled()
-        link.hello(hello(5, 2, session=TWO))
+        link.hello(hello(5, 2, session=TWO, nonce=b"m" * 16))
         assert link.hello(hello(3, 0, session=ONE)) is None
         assert link.ack(ack(5, 2, session=ONE)) is None
         assert not link.gone(ONE)
@@ -265,6 +294,32 @@ class TestSendingAgain:
         assert link.deny_due
         assert link.sent == Held(plan(5), 2)
 
+    def test_a_long_plan_is_given_time_to_be_written(self) -> None:
+        link = settled()
+        link.want(wanted(6), 0.0)
+        link.sent_plan(plan(6), 0.0, pages=400)
+        assert link.deadline == pytest.approx(RETRY_FIRST + 399 * PAGE_TIME)
+
+    def test_a_lost_refusal_does_not_wait_for_a_long_plan(self) -> None:
+        link = settled()
+        link.want(wanted(6, 3), 0.0)
+        link.sent_plan(plan(6), 0.0, pages=400)
+        link.sent_deny(3, 0.0)
+        assert link.deadline == pytest.approx(RETRY_FIRST)
+        link.tick(RETRY_FIRST)
+        assert link.deny_due
+        assert not link.plan_due(RETRY_FIRST)
+
+    def test_a_refusal_that_has_arrived_sends_no_long_plan_again(self) -> None:
+        link = settled()
+        link.want(wanted(6, 3), 0.0)
+        link.sent_plan(plan(6), 0.0, pages=400)
+        link.sent_deny(3, 0.0)
+        link.ack(ack(5, 3))
+        assert link.deadline == pytest.approx(RETRY_FIRST + 399 * PAGE_TIME)
+        link.tick(RETRY_FIRST)
+        assert not link.plan_due(RETRY_FIRST)
+
     def test_what_is_confirmed_is_not(self) -> None:
         link = self.sent()
         link.ack(ack(6, 3))
@@ -334,7 +389,7 @@ class TestAlive:
 
     def test_an_early_will_of_the_old_session_changes_nothing(self) -> None:
         link = settled()
-        link.hello(hello(5, 2, session=TWO))
+        link.hello(hello(5, 2, session=TWO, nonce=b"m" * 16))
         assert not link.gone(ONE)
         assert link.live
 
@@ -342,15 +397,25 @@ class TestAlive:
 class TestRestart:
     def test_goes_on_without_a_hello(self) -> None:
         link = new_link()
-        link.restore(ONE, Held(plan(5), 2), sure=True)
+        link.restore(ONE, Held(plan(5), 2), live=True, sure=True)
         link.want(wanted(6, 2), 0.0)
         assert link.plan_due(0.0)
         assert link.sure
         assert link.ack(ack(6, 2)) == Receipt(6, 2)
 
+    def test_a_reader_that_could_not_be_seen_is_believed_when_it_can(self) -> None:
+        """It has said hello to an earlier run, and will not for another quarter of an hour."""
+        link = new_link()
+        link.restore(ONE, Held(plan(5), 2), live=False, sure=True)
+        link.want(wanted(6, 2), 0.0)
+        assert not link.plan_due(99.0)
+        assert link.alive(ONE)
+        assert link.plan_due(99.0)
+        assert link.ack(ack(6, 2)) == Receipt(6, 2)
+
     def test_does_not_vouch_for_what_it_cannot_judge(self) -> None:
         link = new_link()
-        link.restore(ONE, Held(plan(5), 2), sure=False)
+        link.restore(ONE, Held(plan(5), 2), live=True, sure=False)
         assert not link.sure
 
 
@@ -422,6 +487,6 @@ class TestQuarantine:
     def test_a_restart_does_not_forget_it(self) -> None:
         link = new_link()
         link.isolate("has plan version 8, here it is 5", 1)
-        link.restore(ONE, Held(plan(5), 2), sure=True)
+        link.restore(ONE, Held(plan(5), 2), live=True, sure=True)
         link.want(wanted(6, 2), 0.0)
         assert not link.plan_due(99.0)

@@ -304,7 +304,8 @@ class Sync(RuleBasedStateMachine):
         if acked.plan is not None and acked.plan.version not in self.office.outbox:
             acked = Held(None if acked.plan != self.office.plan else acked.plan, acked.deny_counter)
         if self.office.session is not None:
-            self.link.restore(self.office.session, acked, sure=acked.plan is not None)
+            sure = acked.plan is not None
+            self.link.restore(self.office.session, acked, live=True, sure=sure)
         self.look()
 
     def connect(self) -> None:

@@ -185,6 +185,23 @@ class TestLosses:
                 await site.in_step()
             assert site.ends[0].model.hellos == hellos
 
+    async def test_nor_those_that_could_not_be_seen_in_between(self, site: Site) -> None:
+        """The controller lost its line, said that nobody is there, and was started anew."""
+        first = asyncio.create_task(site.service.run())
+        await until(site.connected)
+        async with running(*(end.run() for end in site.ends)):
+            for end in site.ends:
+                await end.until(is_whole)
+            await site.in_step()
+            first.cancel()
+            await asyncio.wait([first])
+            await site.service.recorder.nobody()
+            await site.building.set_door(0, release_seconds=9)
+            again = SyncService(site.building.database, CONTROLLER, site.broker)
+            async with running(again.run()):
+                await site.ends[0].until(lambda model: _release(model) == 9, seconds=3)
+                await site.in_step()
+
     async def test_nor_those_whose_hello_was_missed(self, site: Site) -> None:
         async with site.up():
             for end in site.ends:
