@@ -28,7 +28,7 @@ from shared.wire.topics import Leaf
 logger = logging.getLogger(__name__)
 
 # As long as a reader takes it; somebody who waits at a door has given up by then.
-ANSWER_WITHIN_MS = 10_000
+ANSWER_WITHIN = 10.0
 LOOK_EVERY = 1.0
 RELEASED = "released"
 
@@ -40,7 +40,7 @@ class Admissions:
         self._post = post
         self._rung = asyncio.Event()
         self._seen = 0
-        self._open: dict[int, int] = {}  # when they were asked for, by number
+        self._open: dict[int, float] = {}  # until when an answer is awaited, by number
 
     def ring(self) -> None:
         """Something was committed."""
@@ -108,7 +108,7 @@ class Admissions:
             await self._post.say(connection, pulse, Leaf.CMD)
 
         self._post.lanes.urgent.submit(job, Urgency.PULSE)
-        self._open[request.id] = request.requested_at
+        self._open[request.id] = self._post.monotonic() + ANSWER_WITHIN
         return True
 
     async def _offline(self, numbers: Sequence[int]) -> None:
@@ -120,8 +120,8 @@ class Admissions:
 
     async def _give_up(self) -> None:
         """End those of our requests that nobody has answered."""
-        now = self._post.database.clock()
-        overdue = [number for number, at in self._open.items() if now - at >= ANSWER_WITHIN_MS]
+        now, at = self._post.database.clock(), self._post.monotonic()
+        overdue = [number for number, until in self._open.items() if at >= until]
         for part in chunks(overdue):
             async with self._post.database.transaction() as session:
                 await session.execute(_end("timeout", now).where(Admission.id.in_(part)))
