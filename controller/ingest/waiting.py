@@ -12,6 +12,9 @@ GROUP_ENTRIES = 1_000
 MAX_REPLAYED = 50_000
 # Live events have room of their own, so that a draining site does not shut them out.
 MAX_LIVE = 50_000
+# A reader sends two thousand before it waits for a receipt, and may send them twice; whoever
+# sends more at once takes nobody's room but its own.
+MAX_PER_READER = 4_000
 
 
 class Waiting:
@@ -22,6 +25,7 @@ class Waiting:
         self._replayed: deque[EventBatch] = deque()
         self._live_entries = self._replayed_entries = 0
         self._draining: Counter[str] = Counter()
+        self._per_reader: Counter[str] = Counter()
 
     def __bool__(self) -> bool:
         return bool(self._live or self._replayed)
@@ -29,17 +33,21 @@ class Waiting:
     def offer(self, batch: EventBatch) -> bool:
         """Take `batch`, if there is room for it."""
         size = len(batch.entries)
+        if self._per_reader[batch.reader] + size > MAX_PER_READER:
+            return False
         if batch.first >= batch.live_from and not self._draining[batch.reader]:
             if self._live_entries + size > MAX_LIVE:
                 return False
             self._live.append(batch)
             self._live_entries += size
+            self._per_reader[batch.reader] += size
             return True
         if self._replayed_entries + size > MAX_REPLAYED:
             return False
         self._replayed.append(batch)
         self._replayed_entries += size
         self._draining[batch.reader] += 1
+        self._per_reader[batch.reader] += size
         return True
 
     def take(self) -> list[EventBatch]:
@@ -47,8 +55,10 @@ class Waiting:
         group: list[EventBatch] = []
         entries = 0
         while entries < GROUP_ENTRIES and self:
-            group.append(self._next())
-            entries += len(group[-1].entries)
+            batch = self._next()
+            group.append(batch)
+            entries += len(batch.entries)
+            _subtract(self._per_reader, batch.reader, len(batch.entries))
         return group
 
     def _next(self) -> EventBatch:
@@ -58,7 +68,12 @@ class Waiting:
             return batch
         batch = self._replayed.popleft()
         self._replayed_entries -= len(batch.entries)
-        self._draining[batch.reader] -= 1
-        if not self._draining[batch.reader]:
-            del self._draining[batch.reader]
+        _subtract(self._draining, batch.reader, 1)
         return batch
+
+
+def _subtract(counter: Counter[str], reader: str, count: int) -> None:
+    """Count down, and remember nobody of whom nothing waits."""
+    counter[reader] -= count
+    if not counter[reader]:
+        del counter[reader]

@@ -5,11 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.ingest.waiting import GROUP_ENTRIES, MAX_LIVE, MAX_REPLAYED, Waiting
+from controller.ingest.waiting import (
+    GROUP_ENTRIES,
+    MAX_LIVE,
+    MAX_PER_READER,
+    MAX_REPLAYED,
+    Waiting,
+)
 from shared.wire.events import GENESIS
 from shared.wire.messages import MAX_BATCH, EventBatch
 
-READERS = ["reader0001", "reader0002", "reader0003"]
+READERS = [f"reader{number:04}" for number in range(100)]
 
 
 def batch(reader: int, first: int, count: int = 1, live_from: int = 1) -> EventBatch:
@@ -64,16 +70,27 @@ def test_a_group_is_as_large_as_a_commit_is_worth() -> None:
 def test_each_kind_has_room_of_its_own() -> None:
     waiting = Waiting()
     for number in range(MAX_REPLAYED // MAX_BATCH):
-        assert waiting.offer(replayed(0, number, MAX_BATCH))
+        assert waiting.offer(replayed(number % 20, number, MAX_BATCH))
     assert not waiting.offer(replayed(0, 1))
-    assert not waiting.offer(replayed(1, 1))
+    assert not waiting.offer(replayed(20, 1))
     for number in range(MAX_LIVE // MAX_BATCH):
-        assert waiting.offer(batch(2, number + 1, MAX_BATCH))
-    assert not waiting.offer(batch(2, 1))
+        assert waiting.offer(batch(20 + number % 20, number + 1, MAX_BATCH))
+    assert not waiting.offer(batch(40, 1))
     while waiting:
         waiting.take()
     assert waiting.offer(replayed(0, 1, MAX_BATCH))
-    assert waiting.offer(batch(2, 1, MAX_BATCH))
+    assert waiting.offer(batch(20, 1, MAX_BATCH))
+
+
+def test_nobody_takes_the_room_of_others() -> None:
+    waiting = Waiting()
+    for number in range(MAX_PER_READER):
+        assert waiting.offer(batch(0, number + 1))
+    assert not waiting.offer(batch(0, MAX_PER_READER + 1))
+    assert not waiting.offer(replayed(0, MAX_PER_READER + 1))
+    assert waiting.offer(batch(1, 1))
+    waiting.take()
+    assert waiting.offer(batch(0, MAX_PER_READER + 1))
 
 
 @given(
@@ -82,14 +99,15 @@ def test_each_kind_has_room_of_its_own() -> None:
     )
 )
 def test_every_reader_is_served_in_order(steps: list[tuple[int, int, bool, bool]]) -> None:
-    waiting, offered, taken = Waiting(), [[], [], []], list[EventBatch]()  # type: ignore[var-annotated]
+    waiting, taken = Waiting(), list[EventBatch]()
+    offered: list[list[EventBatch]] = [[], [], []]
     for number, (reader, count, live, take) in enumerate(steps):
         one = batch(reader, number, count) if live else replayed(reader, number, count)
-        assert waiting.offer(one)
-        offered[reader].append(one)
+        if waiting.offer(one):
+            offered[reader].append(one)
         if take:
             taken.extend(waiting.take())
     while waiting:
         taken.extend(waiting.take())
-    for reader, name in enumerate(READERS):
+    for reader, name in enumerate(READERS[:3]):
         assert [one for one in taken if one.reader == name] == offered[reader]
