@@ -58,19 +58,23 @@ class Outcome:
 async def store(database: Database, batches: Sequence[EventBatch]) -> Outcome:
     """Store `batches`, which their readers signed, in one transaction.
 
-    A receipt is returned for every batch that is stored now or was before; none for one that lacks
-    its predecessors or belongs to a journal under suspicion.
+    A receipt is returned for every journal of which a batch is stored now or was before; none for
+    batches that lack their predecessors or belong to a journal under suspicion.
     """
-    receipts: list[EventReceipt] = []
+    upto: dict[tuple[str, bytes], int] = {}
     async with database.transaction() as session:
         work = _Work(session, database.clock())
         await work.load(batches)
         for batch in batches:
-            upto = await work.take(batch)
-            if upto is not None:
-                receipts.append(EventReceipt(reader=batch.reader, journal=batch.journal, upto=upto))
+            stored = await work.take(batch)
+            if stored is not None:
+                upto[batch.reader, batch.journal] = stored
         await work.write()
-    return Outcome(tuple(receipts), tuple(work.stored))
+    receipts = tuple(
+        EventReceipt(reader=reader, journal=journal, upto=number)
+        for (reader, journal), number in upto.items()
+    )
+    return Outcome(receipts, tuple(work.stored))
 
 
 @dataclass(slots=True)
@@ -99,7 +103,10 @@ class _Work:
     async def load(self, batches: Sequence[EventBatch]) -> None:
         """Read how far the journals of `batches` are stored, and where their readers are."""
         for part in chunks(sorted({batch.reader for batch in batches})):
-            heads = select(JournalHead).where(JournalHead.reader_id.in_(part))
+            journals = {batch.journal for batch in batches}
+            heads = select(JournalHead).where(
+                JournalHead.reader_id.in_(part), JournalHead.journal.in_(journals)
+            )
             for row in await self._session.scalars(heads):
                 self._journals[row.reader_id, row.journal] = _Journal(
                     Head(row.upto, row.hash), row.quarantined, known=True
