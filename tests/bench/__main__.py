@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from tests.bench import decisions, fanout, pkoc, plan
+from tests.bench import decisions, fanout, ingest, pkoc, plan
 from tests.bench.report import Figure, Progress
 
 CHUNK = 20_000
@@ -48,11 +48,18 @@ def _fanout(progress: Progress, *, quick: bool) -> list[Figure]:
     return fanout.run(progress, readers=10 if quick else 100, changes=6 if quick else 20)
 
 
+def _ingest(progress: Progress, *, quick: bool) -> list[Figure]:
+    if quick:
+        return ingest.run(progress, readers=10, live=20, drained=200)
+    return ingest.run(progress, readers=200, live=50, drained=2_000)
+
+
 BENCHES: dict[str, Callable[..., list[Figure]]] = {
     "plan": _plan,
     "pkoc": _pkoc,
     "decisions": _decisions,
     "fanout": _fanout,
+    "ingest": _ingest,
 }
 
 
