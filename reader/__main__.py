@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 import logging
 import signal
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from hw.ports import HardwareFault
@@ -16,6 +18,7 @@ from reader import app, config
 from reader.clock import SystemTime
 from reader.database import TooNew, Unusable
 from reader.enrol import EnrolmentRefused, enrol
+from reader.folder import FolderInUse, locked
 from reader.identity import (
     Enrolment,
     IdentityError,
@@ -38,7 +41,8 @@ A configuration file, with every setting:
   log_level = "info"                  # debug, info, warning, error
 
 Any of them can come from the environment instead, as DOORWARD_READER_NFC=...
-First, once: `doorward-reader enrol`, with a token from the controller. Then `doorward-reader run`.
+First, once: `doorward-reader enrol`, with a token from the controller (the answer to
+POST /api/3/readers holds it). Then `doorward-reader run`.
 """
 
 
@@ -57,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (
         config.ConfigError,
         EnrolmentRefused,
+        FolderInUse,
         IdentityError,
         TooNew,
         Unusable,
@@ -64,6 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
         UnknownDevice,
     ) as error:
         sys.exit(f"doorward-reader: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,19 +80,31 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=version("doorward"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("run", help="serve the door until stopped (SIGTERM, Ctrl-C)")
-    serve.add_argument("--door-port-file", type=Path, help="where a simulated door writes its port")
+    serve.add_argument(
+        "--door-port-file", type=Path, metavar="FILE", help="where a simulated door writes its port"
+    )
     serve.set_defaults(run=_serve)
     introduce = commands.add_parser("enrol", help="introduce this reader to its controller, once")
-    introduce.add_argument("--controller", required=True, help="http://host:8080")
+    introduce.add_argument("--controller", required=True, metavar="URL", help="http://host:8080")
     introduce.add_argument(
-        "--token-file", type=Path, help="file with the one-time token; otherwise standard input"
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the one-time token; otherwise it is asked for, or read from standard input",
     )
     introduce.add_argument("--again", action="store_true", help="replace an earlier enrolment")
     introduce.set_defaults(run=_enrol)
     for command in (serve, introduce):
-        command.add_argument("--config", type=Path, required=True, help="the TOML file, see below")
+        command.add_argument(
+            "--config",
+            type=Path,
+            required=True,
+            metavar="FILE",
+            help="the TOML file; `doorward-reader --help` shows one",
+        )
     return parser
 
 
@@ -98,15 +117,16 @@ def _enrol(options: argparse.Namespace, settings: config.Config) -> None:
         )
     token = _token(options.token_file)
     keys = load_or_make_keys(settings.data)
-    enrolment = enrol(options.controller, token, keys, app.SOFTWARE)
-    save_enrolment(settings.data, enrolment)
+    with locked(settings.data):
+        enrolment = enrol(options.controller, token, keys, app.SOFTWARE)
+        save_enrolment(settings.data, enrolment)
     print(f"Enrolled as reader {enrolment.reader} for '{enrolment.door}'.")  # noqa: T201
 
 
 def _token(path: Path | None) -> str:
     """Read the token; not an argument, because those can be seen by every user of the machine."""
     try:
-        token = (path.read_text("utf-8") if path else sys.stdin.readline()).strip()
+        token = (path.read_text("utf-8") if path else _typed()).strip()
     except (OSError, UnicodeDecodeError) as error:
         sys.exit(
             f"doorward-reader: no token could be read from {path or 'standard input'}: {error}"
@@ -114,14 +134,22 @@ def _token(path: Path | None) -> str:
     return token or sys.exit(f"doorward-reader: there is no token in {path or 'standard input'}")
 
 
+def _typed() -> str:
+    """Ask whoever sits there, without showing the answer; else take a line of standard input."""
+    if sys.stdin.isatty():
+        return getpass.getpass("One-time token of this reader (it is not shown): ")
+    return sys.stdin.readline()
+
+
 def _serve(options: argparse.Namespace, settings: config.Config) -> None:
     enrolment = load_enrolment(settings.data)
     if enrolment is None:
         sys.exit("doorward-reader: not enrolled yet: run `doorward-reader enrol` first (--help)")
-    try:
-        asyncio.run(_run(settings, enrolment, options.door_port_file))
-    except* asyncio.CancelledError:
-        pass
+    with locked(settings.data):
+        try:
+            asyncio.run(_run(settings, enrolment, options.door_port_file))
+        except* asyncio.CancelledError:
+            pass
 
 
 async def _run(settings: config.Config, enrolment: Enrolment, door_port_file: Path | None) -> None:

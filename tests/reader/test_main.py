@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pty
 import re
 import signal
 import socket
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from reader.__main__ import main
+from reader.folder import LOCK, locked
 from reader.identity import IDENTITY, IDENTITY_KEY, load_enrolment, load_keys
 from tests.reader.keys import ANSWER, READER
 from tests.reader.test_enrol import desk
@@ -59,7 +61,7 @@ def enrol(config: Path, *more: str | Path, answer: object = ANSWER, status: int 
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ([], ["run", "enrol", "pn532:/dev/ttyUSB0", "DOORWARD_READER_NFC"]),
+        ([], ["run", "enrol", "--version", "pn532:/dev/ttyUSB0", "DOORWARD_READER_NFC"]),
         (["run"], ["--config", "--door-port-file"]),
         (["enrol"], ["--config", "--controller", "--token-file", "--again"]),
     ],
@@ -192,6 +194,72 @@ def test_a_damaged_folder_is_explained(
     text = ended("run", "--config", config)
     assert said in text
     assert str(path) in text
+
+
+def test_a_second_start_in_the_same_folder_is_refused(config: Path) -> None:
+    enrol(config)
+    address = "http://127.0.0.1:1"
+    token = config.with_name("token")
+    with locked(config.with_name("data")):
+        said = ended("run", "--config", config)
+        again = ended(
+            "enrol", "--again", "--config", config, "--controller", address, "--token-file", token
+        )
+    assert f"{config.with_name('data')} is in use by another doorward-reader" in said
+    assert again == said
+
+
+def test_a_folder_that_cannot_be_written_to_is_explained(config: Path) -> None:
+    enrol(config)
+    lock = config.with_name("data") / LOCK
+    lock.unlink()
+    lock.mkdir()  # root may open everything but this
+    said = ended("run", "--config", config)
+    assert f"{lock} cannot be opened" in said
+    assert "let this user write to the folder" in said
+
+
+@pytest.mark.slow
+def test_at_a_terminal_the_token_is_asked_for_and_not_shown(config: Path) -> None:
+    at, terminal = pty.openpty()
+    with desk(200, ANSWER) as server:
+        command = [sys.executable, "-m", "reader", "enrol", "--config", str(config)]
+        with subprocess.Popen(
+            [*command, "--controller", server.url],
+            cwd=ROOT,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        ) as process:
+            os.close(terminal)
+            shown = read_until(at, b"One-time token")
+            os.write(at, b"typed-token\n")
+            shown += read_until(at, b"Enrolled as")
+            assert process.wait(timeout=20) == 0
+    os.close(at)
+    assert server.asked[0][1]["token"] == "typed-token"
+    assert b"typed-token" not in shown
+
+
+def read_until(terminal: int, words: bytes) -> bytes:
+    """What a terminal shows up to and with `words`."""
+    shown = b""
+    while words not in shown:
+        shown += os.read(terminal, 1000)
+    return shown
+
+
+def test_ctrl_c_at_the_question_leaves_no_traceback(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reader.__main__._typed", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main(["enrol", "--config", str(config), "--controller", "http://127.0.0.1:1"])
+    assert end.value.code == 130
 
 
 @contextmanager
