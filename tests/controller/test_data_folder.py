@@ -46,6 +46,12 @@ def test_only_one_at_a_time(folder: DataFolder) -> None:
         pass
 
 
+def test_one_that_cannot_be_written_to_is_explained(folder: DataFolder) -> None:
+    (folder.path / "lock").mkdir()  # root may open everything but this
+    with pytest.raises(DataFolderError, match=r"lock cannot be opened .*: let this user write"):
+        folder.locked().__enter__()
+
+
 def test_the_token_is_made_once(folder: DataFolder) -> None:
     token = folder.token()
     assert re.fullmatch("[A-Za-z0-9_-]{43}", token)
