@@ -8,6 +8,7 @@ import importlib
 import os
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 from hw.ports import HardwareFault
@@ -20,7 +21,7 @@ WALLET = "DOORWARD_PHONE_WALLET"
 EXAMPLES = """\
 Exit code: 0 granted or done, 1 refused at the door, 2 trouble.
 
-  doorward-phone redeem 'http://127.0.0.1:8080/wallet#…'
+  doorward-phone redeem 'http://127.0.0.1:8080/wallet#...'
   doorward-phone tap ble "Front door" --air 127.0.0.1:9000
   doorward-phone make-card "Blue card"            # prints the public key to register
   doorward-phone tap nfc --reader 127.0.0.1:9100 --lamp 127.0.0.1:9200 --key "Blue card"
@@ -103,7 +104,13 @@ async def _make_card(options: argparse.Namespace) -> int:
 
 async def _at_door(options: argparse.Namespace) -> int:
     # Only here: whoever redeems an invitation need not wait for a Bluetooth stack.
-    doors = importlib.import_module("hw.sim.phone.at_door")
+    try:
+        doors = importlib.import_module("hw.sim.phone.at_door")
+    except ModuleNotFoundError as error:
+        raise HardwareFault(
+            f"'{error.name}' is not installed here: taps need the packages of a reader "
+            "(pip install --require-hashes -r locks/reader.txt)"
+        ) from error
     return int(await getattr(doors, options.at_door)(options))
 
 
@@ -124,8 +131,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--wallet",
         type=Path,
-        help=f"file with the keys (default: ${WALLET}, or ~/.config/doorward)",
+        metavar="FILE",
+        help=f"where the keys lie (default: ${WALLET}, or ~/.config/doorward/wallet.json)",
     )
+    parser.add_argument("--version", action="version", version=version("doorward"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
@@ -155,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_redeem(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("invitation", help="the link (in quotes), or the code")
-    parser.add_argument("--controller", help="http://host:8080; needed with a code")
+    parser.add_argument("--controller", metavar="URL", help="http://host:8080; needed with a code")
     parser.add_argument("--device", default="Doorward virtual phone", help="what the phone is")
     parser.add_argument("--decline", action="store_true", help="say no to the invitation")
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
-
-from rich.console import Console
-from rich.table import Table
 
 from hw.sim.phone import load, tap_ble, tap_nfc, wallet
 from hw.sim.phone.tap import Light, Tap
 from hw.sim.phone.wallet import Key, KnownDoor, WalletError
+
+_CROWD = ("  taps", " green", "   red", "trouble", "p50 ms", "p99 ms", "max ms", "taps/s")
+_COLOURS = {Light.GREEN: "\x1b[32m", Light.RED: "\x1b[31m", Light.TROUBLE: "\x1b[33m"}
 
 
 async def tap_over_ble(options: argparse.Namespace) -> int:
@@ -47,14 +48,20 @@ async def load_door(options: argparse.Namespace) -> int:
         taps=options.taps,
         patience=options.patience,
     )
-    table = Table("taps", "green", "red", "trouble", "p50 ms", "p99 ms", "max ms", "taps/s")
     lights = [str(seen.count(light)) for light in Light]
     took = [f"{seen.quantile(share):.0f}" for share in (0.5, 0.99, 1.0)]
-    table.add_row(str(len(seen.taps)), *lights, *took, f"{len(seen.taps) / seen.seconds:.1f}")
-    Console().print(table)
+    row = [str(len(seen.taps)), *lights, *took, f"{len(seen.taps) / seen.seconds:.1f}"]
+    for line in (_CROWD, row):
+        print("  ".join(f"{cell:>{len(title)}}" for title, cell in zip(_CROWD, line, strict=True)))
     for text, count in seen.troubles.items():
         print(f"{count} x {text}", file=sys.stderr)
     return next((light.value for light in (Light.TROUBLE, Light.RED) if seen.count(light)), 0)
+
+
+def _in_colour() -> bool:
+    """Whether somebody looks, at something that knows colours."""
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
 
 
 def _door_and_keys(options: argparse.Namespace) -> tuple[KnownDoor, list[Key]]:
@@ -84,8 +91,7 @@ def _show(tap: Tap, *, as_json: bool) -> int:
             )
         )
         return tap.light.value
-    colour = {Light.GREEN: "green", Light.RED: "red", Light.TROUBLE: "yellow"}[tap.light]
-    Console(highlight=False).print(f"{tap}", style=colour, markup=False, soft_wrap=True)
+    print(f"{_COLOURS[tap.light]}{tap}\x1b[0m" if _in_colour() else tap)
     return tap.light.value
 
 

@@ -1,11 +1,16 @@
-"""What a phone says to a controller: one JSON object out, one in, and no more than it should be."""
+"""What a phone says to a controller: one JSON object out, one in, and no more than it should be.
+
+The standard library's client, because a phone also runs where only a daemon's packages are. It
+follows no redirect and asks no proxy.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
-
-import httpx
+from urllib.parse import urlsplit
 
 TIMEOUT = 15.0
 MAX_ANSWER = 1 << 20
@@ -19,35 +24,39 @@ class ControllerRefused(Exception):
 async def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
     """POST `body` and return the answer. Raises `ControllerRefused`."""
     try:
-        async with (
-            httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client,
-            client.stream("POST", url, json=body) as response,
-        ):
-            answer = _parse(url, await _read(url, response))
-            if response.status_code >= 400:
-                raise ControllerRefused(_why(answer, response.status_code))
-            return answer
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        status, content = await asyncio.to_thread(_exchange, url, json.dumps(body).encode())
+    except (OSError, HTTPException, ValueError) as error:
         where = url.partition("/wallet")[0]
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ControllerRefused(
-            f"the controller at {_quoted(where)} cannot be reached ({type(error).__name__}): "
+            f"the controller at {_quoted(where)} cannot be reached ({_quoted(why)}): "
             "is the address right, and does it run?"
         ) from error
+    if len(content) > MAX_ANSWER:
+        raise ControllerRefused(f"{_quoted(url)} answers with more than {MAX_ANSWER} bytes")
+    answer = _parse(url, content)
+    if status >= 300:
+        raise ControllerRefused(_why(answer, status))
+    return answer
 
 
-async def _read(url: str, response: httpx.Response) -> bytes:
-    answer = bytearray()
-    async for chunk in response.aiter_bytes():
-        answer += chunk
-        if len(answer) > MAX_ANSWER:
-            raise ControllerRefused(f"{_quoted(url)} answers with more than {MAX_ANSWER} bytes")
-    return bytes(answer)
+def _exchange(url: str, body: bytes) -> tuple[int, bytes]:
+    """POST, and return the status and up to one byte more than an answer may have. Blocking."""
+    parts = urlsplit(url)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    try:
+        connection.request("POST", parts.path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read(MAX_ANSWER + 1)
+    finally:
+        connection.close()
 
 
 def _parse(url: str, answer: bytes) -> dict[str, Any]:
     try:
         value = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise ControllerRefused(f"{_quoted(url)} does not answer as a controller does")

@@ -63,7 +63,8 @@ async def begin(controller: str, code: str) -> Invitation:
     if claimed != controller:
         raise ControllerRefused(
             f"the controller calls itself {claimed}, the invitation is for {controller}: "
-            f"if that is right, use --controller {claimed}"
+            f"use --controller {claimed} if that is right, and reachable from here; "
+            "the controller's `public_url` says what it calls itself"
         )
     return invitation
 

@@ -147,10 +147,12 @@ async def test_decline() -> None:
     [
         (answer(410, {"error": "gone", "error_description": "used: too late"}), "410: used"),
         (answer(404, {"error": "not_found"}), "404: not_found"),
+        (answer(307, {"error": "moved"}), "307: moved"),
         (answer(500, {}), "500: no reason given"),
         (answer(410, {"error_description": "a\x1b[31mb\n"}), r"a\?\[31mb\?"),
         (answer(200, []), "does not answer as a controller does"),
         ((200, b"<html>"), "does not answer as a controller does"),
+        ((200, b"[" * 100_000), "does not answer as a controller does"),
         ((200, b"\xff\xfe"), "does not answer as a controller does"),
         ((200, b" " * (MAX_ANSWER + 1)), "more than 1048576 bytes"),
         (answer(200, {"origin": 7, "nonce": "00"}), "does not answer as a controller does"),
@@ -199,5 +201,11 @@ async def test_doors_that_are_none(doors: object) -> None:
 async def test_nobody_there() -> None:
     async with controller(lambda _, __: answer(200, {})) as url:
         pass
-    with pytest.raises(ControllerRefused, match=r"cannot be reached \(ConnectError\)"):
+    with pytest.raises(ControllerRefused, match=r"cannot be reached \(Connection refused\)"):
+        await redeem.begin(url, "secret")
+
+
+@pytest.mark.parametrize("url", ["http://h:port", "http://h:99999", "http://a b", "http://é" * 40])
+async def test_addresses_that_are_none(url: str) -> None:
+    with pytest.raises(ControllerRefused, match="cannot be reached"):
         await redeem.begin(url, "secret")
