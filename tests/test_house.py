@@ -24,7 +24,7 @@ LOCKS = ("reader", "controller", "sim", "dev")
 MAX_LINES = 500
 
 _SHOWN_HIDDEN = {".ci", ".github"}
-_MADE = {"__pycache__", "dist", "build", "htmlcov", "doorward-data", "node_modules"}
+_MADE = {"__pycache__", "dist", "build", "htmlcov", "doorward-data", "node_modules", "venv"}
 
 
 def project_files(folder: Path = ROOT) -> Iterator[Path]:
@@ -319,7 +319,7 @@ def test_the_readme_names_what_there_is() -> None:
         assert os.access(ROOT / script, os.X_OK), f"README names {script}, which is no program"
 
 
-@pytest.mark.parametrize("script", ["scripts/test"])
+@pytest.mark.parametrize("script", ["scripts/check", "scripts/lock", "scripts/test"])
 def test_a_script_explains_itself_without_an_environment(script: str) -> None:
     said = subprocess.run(
         [sys.executable, ROOT / script, "--help"],
