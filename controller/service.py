@@ -57,6 +57,7 @@ async def serve(config: Config, folder: DataFolder) -> None:
             sync = SyncService(database, keys, MqttBus(BrokerAddress.parse(config.broker)))
             folder.write(folder.address_file, f"{address}\n")
             logger.info("listening on http://%s, data in %s", address, folder.path)
+            logger.info("the API: http://%s/api/3/docs, its token: %s", address, folder.token_file)
             await _run(_Server(app), listener, database, sync)
         finally:
             folder.address_file.unlink(missing_ok=True)

@@ -67,9 +67,17 @@ def _post(url: str, body: dict[str, str]) -> Any:
     except HTTPError as error:
         raise EnrolmentRefused(f"{url} answered {error.code}: {_reason(error)}") from error
     except (URLError, OSError, http.client.HTTPException) as error:
-        raise EnrolmentRefused(f"{url} cannot be reached: {error}") from error
+        raise EnrolmentRefused(
+            f"{url} cannot be reached ({_why(error)}): is the address right, and does it run?"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise EnrolmentRefused(f"{url} answered with something that is not JSON") from error
+
+
+def _why(error: Exception) -> object:
+    """Return the system's own words for a failure, without the wrappings of libraries."""
+    inner = error.reason if isinstance(error, URLError) else error
+    return getattr(inner, "strerror", None) or inner or type(error).__name__
 
 
 def _reason(error: HTTPError) -> str:

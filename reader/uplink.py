@@ -44,7 +44,9 @@ class Uplink:
                 await self._connect()
             except* BusLost as lost:
                 if wait == RECONNECT_FIRST:
-                    logger.warning("%s; the door goes on by its last plan", _first(lost))
+                    logger.warning(
+                        "%s; trying again; the door goes on by its last plan", _first(lost)
+                    )
             if now() - start >= LASTING:
                 wait = RECONNECT_FIRST
             # Spread, so that a thousand readers do not come back in the same instant.

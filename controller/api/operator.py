@@ -49,7 +49,9 @@ class _Bearer(HTTPBearer):
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         given, right = token.strip().encode(), office.token.encode()
         if scheme.lower() != "bearer" or not hmac.compare_digest(given, right):
-            raise Unauthorized("a valid bearer token is needed")
+            raise Unauthorized(
+                "a valid bearer token is needed: `doorward-controller token` says where it lies"
+            )
 
 
 bearer = _Bearer()

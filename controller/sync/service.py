@@ -140,7 +140,7 @@ class SyncService:
                 await self._serve(connection)
         except* BusLost as lost:
             if warn:
-                logger.warning("%s; readers go on by their last plan", _first(lost))
+                logger.warning("%s; trying again; readers go on by their last plan", _first(lost))
 
     async def _serve(self, connection: Connection) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -147,4 +147,6 @@ def _explain(transport: str, error: Exception) -> str:
             why = "no permission; add a udev rule for it, or join its group"
         case _:
             why = f"{type(error).__name__}: {error}"
+            if transport.startswith("usb:"):
+                why += "; is the dongle plugged in, and may this user open it (udev rule)?"
     return f"cannot open the Bluetooth controller {transport}: {why}"

@@ -8,6 +8,7 @@ here as `TagLost` or `HardwareFault`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import threading
 import time
@@ -264,11 +265,14 @@ class Pn532TagListener:
             device.close()
 
     def _explain(self, error: Exception) -> HardwareFault:
-        match error:
-            case FileNotFoundError():
+        # pyserial raises one class for everything, with the number of the system's error.
+        match getattr(error, "errno", None):
+            case errno.ENOENT:
                 why = "there is no such port; is the reader plugged in?"
-            case PermissionError():
+            case errno.EACCES | errno.EPERM:
                 why = "no permission; join the group `dialout`"
+            case errno.EBUSY:
+                why = "another process has this port; stop that one first"
             case _:
                 what = error.args[-1] if error.args else type(error).__name__
                 why = f"{what}; is it plugged in, with its switches set to HSU (UART)?"

@@ -350,7 +350,14 @@ async def test_a_close_that_is_cancelled_lets_the_controller_go(
             await asyncio.sleep(0.005)
 
 
-@pytest.mark.parametrize("transport", ["carrier-pigeon:1", "tcp-client:nonsense", "usb:9999", ""])
+async def test_a_missing_dongle_names_the_remedy(nothing_left_behind: None) -> None:
+    reader = Peripheral("usb:9999", name=DOOR, address=READER_ADDRESS)
+    with pytest.raises(HardwareFault, match=r"is the dongle plugged in, and may this user open it"):
+        await reader.accept()
+    await reader.close()
+
+
+@pytest.mark.parametrize("transport", ["carrier-pigeon:1", "tcp-client:nonsense", ""])
 async def test_a_transport_that_cannot_be_is_a_fault(
     nothing_left_behind: None, transport: str
 ) -> None:

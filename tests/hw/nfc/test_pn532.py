@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import termios
 import time
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import serial  # type: ignore[import-untyped]
 
 from hw.backoff import Backoff
 from hw.nfc.pn532 import Pn532TagListener
@@ -232,7 +234,28 @@ async def test_a_wallet_is_woken_between_looks(chip: Pn532) -> None:
 
 async def test_a_missing_port_says_so(nothing_left_behind: None, tmp_path: Path) -> None:
     listener = Pn532TagListener(str(tmp_path / "nothing"))
-    with pytest.raises(HardwareFault, match="is it plugged in"):
+    with pytest.raises(HardwareFault, match=r"nothing: there is no such port; is the reader plug"):
+        await listener.accept()
+    await listener.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "join the group `dialout`"),
+        (errno.EBUSY, "stop that one first"),
+        (errno.EIO, "switches set to HSU"),
+    ],
+)
+async def test_a_port_that_cannot_be_opened_names_the_remedy(
+    nothing_left_behind: None, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    def fail(_: object) -> None:
+        raise serial.SerialException(number, "could not open port")
+
+    monkeypatch.setattr(serial.Serial, "open", fail)
+    listener = Pn532TagListener("/dev/ttyUSB0")
+    with pytest.raises(HardwareFault, match=remedy):
         await listener.accept()
     await listener.close()
 
