@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ class Demo:
 
 
 @contextmanager
-def demo(tmp_path: Path, *arguments: str, path: str | None = None) -> Iterator[Demo]:
+def demo(tmp_path: Path, *arguments: str, stderr: int = subprocess.STDOUT) -> Iterator[Demo]:
     """Run the script with another folder as the current one, output in a pipe."""
     temp, elsewhere = tmp_path / "temp", tmp_path / "elsewhere"
     temp.mkdir()
@@ -39,25 +38,15 @@ def demo(tmp_path: Path, *arguments: str, path: str | None = None) -> Iterator[D
     with subprocess.Popen(
         [sys.executable, SCRIPT, *arguments],
         cwd=elsewhere,
-        env={**os.environ, **venv, **({} if path is None else {"PATH": path})},
+        env={**os.environ, **venv},
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         text=True,
     ) as process:
         try:
             yield Demo(process, temp)
         finally:
             process.kill()
-
-
-def path_without_mosquitto(folder: Path) -> str:
-    """A PATH that has the shell's tools and no broker."""
-    folder.mkdir()
-    for name in ("sh", "env", "cat", "curl", "setpriv"):
-        found = shutil.which(name)
-        if found is not None:
-            (folder / name).symlink_to(found)
-    return str(folder)
 
 
 def processes_in(folder: Path) -> list[int]:

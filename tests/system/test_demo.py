@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hw.sim.demo.story import EVERYTHING
-from tests.system.demo_run import Demo, demo, path_without_mosquitto
+from tests.system.demo_run import Demo, demo
 
 pytestmark = pytest.mark.slow
 
@@ -28,26 +28,27 @@ NO_MOSQUITTO = "needs mosquitto (Debian: apt install mosquitto)"
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    """What `--once --json` writes, with the broker that the test asks for."""
+    """What `--once --json` says with the broker that the test asks for: in a file, or alone."""
     file = tmp_path / "report.json"
-    path = None
-    if request.param == "amqtt":
-        path = path_without_mosquitto(tmp_path / "bin")
+    broker, where = request.param
     quiet = os.getloadavg()[0] < (os.cpu_count() or 1) / 2
-    with demo(tmp_path, "--once", "--json", str(file), path=path) as run:
-        said, _ = run.process.communicate(timeout=180)
-        assert run.process.returncode == 0, said
+    arguments = ("--once", "--broker", broker, "--json", *([str(file)] if where == "file" else []))
+    with demo(tmp_path, *arguments, stderr=subprocess.PIPE) as run:
+        said, errors = run.process.communicate(timeout=180)
+        assert run.process.returncode == 0, said + errors
         assert run.left_over == []
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    assert f"{len(EVERYTHING)} steps, all as expected" in (said if where == "file" else errors)
+    text = file.read_text(encoding="utf-8") if where == "file" else said
+    found: dict[str, Any] = json.loads(text)
     return {**found, "quiet": quiet and os.getloadavg()[0] < (os.cpu_count() or 1)}
 
 
 @pytest.mark.parametrize(
     ("report", "kind"),
     [
-        ("amqtt", "amqtt"),
+        (("amqtt", "alone"), "amqtt"),
         pytest.param(
-            "auto",
+            ("auto", "file"),
             "mosquitto",
             marks=pytest.mark.skipif(not shutil.which("mosquitto"), reason=NO_MOSQUITTO),
         ),
@@ -139,15 +140,6 @@ def test_a_folder_of_ones_own_is_kept_and_must_be_empty(tmp_path: Path) -> None:
         said, _ = run.process.communicate(timeout=20)
         assert run.process.returncode == 1
         assert "is not empty" in said
-
-
-def test_a_broker_that_is_not_installed_is_named(tmp_path: Path) -> None:
-    path = path_without_mosquitto(tmp_path / "bin")
-    with demo(tmp_path, "--broker", "mosquitto", path=path) as run:
-        said, _ = run.process.communicate(timeout=20)
-        assert run.process.returncode == 1
-        assert "apt install mosquitto" in said
-        assert run.left_over == []
 
 
 def _line(run: Demo) -> str:

@@ -15,6 +15,8 @@ from hw.sim.demo.processes import Processes, listens
 NAME = "broker"
 KINDS = ("auto", "mosquitto", "amqtt")
 _PATIENCE = 15.0
+# Debian keeps daemons where only root's PATH leads.
+_DAEMONS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 class NoBroker(Exception):
@@ -26,11 +28,10 @@ class Broker:
 
     def __init__(self, kind: str, processes: Processes) -> None:
         """`kind` is one of `KINDS`. Raises `NoBroker`."""
-        self._program = None if kind == "amqtt" else shutil.which("mosquitto")
+        self._program = None if kind == "amqtt" else _mosquitto()
         if kind == "mosquitto" and self._program is None:
             raise NoBroker(
-                "mosquitto is not in PATH (Debian: apt install mosquitto, which puts it into "
-                "/usr/sbin); or use --broker amqtt"
+                "mosquitto is not installed (Debian: apt install mosquitto); or use --broker amqtt"
             )
         self.kind = "amqtt" if self._program is None else "mosquitto"
         self.port = free_port()
@@ -77,3 +78,8 @@ class Broker:
         ]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path
+
+
+def _mosquitto() -> str | None:
+    path = os.environ.get("PATH", os.defpath)
+    return shutil.which("mosquitto", path=f"{path}{os.pathsep}{_DAEMONS}")

@@ -19,6 +19,7 @@ from hw.sim.demo.ports import NoFreePort
 from hw.sim.demo.processes import ProcessFailed
 from hw.sim.demo.report import Report
 
+_STANDARD_OUTPUT = Path("-")
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.json is not None and not options.json.parent.is_dir():
         parser.error(f"--json {options.json}: there is no folder {options.json.parent}")
-    say = Narrator(tell=not options.once)
+    say = Narrator(tell=not options.once, aside=options.json == _STANDARD_OUTPUT)
     run = _Run(options.json)
     try:
         with _folder(options.dir, keep=options.keep) as folder:
@@ -61,7 +62,9 @@ class _Run:
         self.told: signal.Signals | None = None
 
     def done(self, report: Report) -> None:
-        if self._json_file is not None:  # a run that cannot be told of is no success
+        if self._json_file == _STANDARD_OUTPUT:
+            sys.stdout.write(report.to_json())
+        elif self._json_file is not None:  # a run that cannot be told of is no success
             self._json_file.write_text(report.to_json(), encoding="utf-8")
         self.report = report
 
@@ -81,7 +84,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--once", action="store_true", help="play the whole script, print a table, exit"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome here too")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        nargs="?",
+        const=_STANDARD_OUTPUT,
+        metavar="FILE",
+        help="write the outcome here too; without FILE to standard output, and all else to stderr",
+    )
     parser.add_argument(
         "--broker", choices=KINDS, default="auto", help="auto: mosquitto if it is there, else amqtt"
     )
@@ -103,7 +113,7 @@ def _folder(wanted: Path | None, *, keep: bool) -> Iterator[Path]:
         try:
             yield folder
         finally:
-            print(f"Everything is kept in {folder}")
+            print(f"Everything is kept in {folder}", file=sys.stderr)
     else:
         with tempfile.TemporaryDirectory(prefix="doorward-demo-") as name:
             yield Path(name)

@@ -95,6 +95,5 @@ def _introduction(broker: Broker) -> str:
     if broker.kind == "mosquitto":
         return f"{text}."
     return (
-        f"{text}, which is enough for a demo and for nothing else "
-        "(Debian: apt install mosquitto; it must be in PATH)."
+        f"{text}, which is enough for a demo and for nothing else (Debian: apt install mosquitto)."
     )

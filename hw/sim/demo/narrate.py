@@ -14,14 +14,16 @@ from hw.sim.demo.steps import Outcome, Step
 
 # A table in a log file is read by people with wide screens.
 _FILE_WIDTH = 120
+# On a wider terminal the milliseconds would stand too far from what they belong to.
+_LINE_WIDTH = 110
 
 
 class Narrator:
     """Colours and whole words on a terminal; plain text in a file, what is said in one line."""
 
-    def __init__(self, *, tell: bool, console: Console | None = None) -> None:
-        """`tell`: say before each step what goes on."""
-        self._console = console or Console(highlight=False)
+    def __init__(self, *, tell: bool, aside: bool = False, console: Console | None = None) -> None:
+        """`tell`: say before each step what goes on. `aside`: leave standard output to others."""
+        self._console = console or Console(highlight=False, stderr=aside)
         self._tell = tell
         if not self._console.is_terminal:
             self._console.width = max(self._console.width, _FILE_WIDTH)
@@ -38,11 +40,19 @@ class Narrator:
             self._console.print(f"[cyan]...[/] {escape(step.name)}", end="\r")
 
     def end(self, outcome: Outcome) -> None:
-        """One line: what it was, what was seen, how long it took."""
+        """What it was, what was seen, and, in a column of their own, the milliseconds."""
         mark = "[green] ok[/]" if outcome.ok else "[bold red] NO[/]"
-        took = "" if outcome.milliseconds is None else f" [yellow]{outcome.milliseconds:.0f} ms[/]"
-        seen = escape(outcome.seen)
-        self._say(f"{mark} [bold]{escape(outcome.step)}[/]: {seen}{took}")
+        took = "" if outcome.milliseconds is None else f"{outcome.milliseconds:.0f} ms"
+        if not self._console.is_terminal:
+            line = f"{f'{outcome.step}: {outcome.seen}':<{_LINE_WIDTH - 13}}{took:>9}".rstrip()
+            self._say(f"{mark} {escape(line)}")
+            return
+        row = Table.grid(expand=True)
+        row.add_column(width=4)
+        row.add_column(ratio=1)
+        row.add_column(width=9, justify="right", style="yellow")
+        row.add_row(mark, f"[bold]{escape(outcome.step)}[/]: {escape(outcome.seen)}", took)
+        self._console.print(row, width=min(self._console.width, _LINE_WIDTH))
 
     def report(self, report: Report) -> None:
         self._console.print(report.table())
@@ -84,4 +94,6 @@ class Narrator:
         self._say(f"[bold red]doorward:[/] {escape(text)}")
 
     def _say(self, text: str) -> None:
-        self._console.print(text, soft_wrap=not self._console.is_terminal)
+        file = not self._console.is_terminal
+        width = None if file else min(self._console.width, _LINE_WIDTH)
+        self._console.print(text, soft_wrap=file, width=width)
