@@ -122,6 +122,8 @@ def _listen(listen: Listen) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((listen.host, listen.port))
+        # Whoever reads our address and comes at once waits a moment, and is not turned away.
+        listener.listen()
     except OSError as error:
         listener.close()
         raise CannotListen(

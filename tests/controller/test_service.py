@@ -168,6 +168,21 @@ def test_commands_before_the_first_start(config: Path, capsys: pytest.CaptureFix
     assert "none.toml" in capsys.readouterr().err
 
 
+def test_who_comes_as_soon_as_the_address_is_known_is_let_in(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came: list[str] = []
+
+    async def come(*_: object) -> None:
+        host, port = (config.parent / "data" / "http.address").read_text().strip().split(":")
+        with socket.create_connection((host, int(port)), timeout=5):
+            came.append(host)
+
+    monkeypatch.setattr("controller.service._run", come)
+    assert main(["--config", str(config)]) == 0
+    assert came == ["127.0.0.1"]
+
+
 def test_an_address_that_is_taken(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
