@@ -61,18 +61,16 @@ class Card:
         """Wait for the last block of a chain, then answer the whole."""
         chained = bool(command.cla & CHAINED)
         whole = replace(command, cla=command.cla & ~CHAINED)
-        if self._chain is not None:
-            if self._chain.header != whole.header:
-                self._chain = None
-                return _status(SW.LAST_COMMAND_EXPECTED)
-            whole = replace(whole, data=self._chain.data + whole.data)
-        if len(whole.data) > BUFFER:
-            self._chain = None
+        chain = self._chain or replace(whole, data=b"")
+        self._chain = None
+        if chain.header != whole.header:
+            return _status(SW.LAST_COMMAND_EXPECTED)
+        if len(chain.data) + len(whole.data) > BUFFER:
             return _status(SW.WRONG_LENGTH)
+        whole = replace(whole, data=chain.data + whole.data)
         if chained:
             self._chain = whole
             return _status(SW.OK)
-        self._chain = None
         self._rest = self._answer(whole)
         return self._piece(command)
 

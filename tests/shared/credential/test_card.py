@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.credential.apdu import SW, CommandAPDU, ResponseAPDU
+from shared.credential.apdu import EXTENDED_DATA, SW, CommandAPDU, ResponseAPDU
 from shared.credential.card import BUFFER, Card
 from shared.credential.exchange import SHORT, Form, exchange
 from shared.credential.tlv import Malformed
@@ -105,6 +105,15 @@ class TestChaining:
         block = CommandAPDU(0x90, 0x01, 0, 0, bytes(255)).encode()
         said = [status(card.receive(block)) for _ in range(BUFFER // 255 + 1)]
         assert said == ["9000"] * (BUFFER // 255) + ["6700"]
+
+    def test_a_chain_ends_with_no_more_than_it_may_hold(self) -> None:
+        card = Card([Echo()])
+        card.receive(select(AID))
+        block = CommandAPDU(0x90, 0x01, 0, 0, bytes(BUFFER))
+        longest = CommandAPDU(0x80, 0x01, 0, 0, bytes(EXTENDED_DATA))
+        assert status(card.receive(block.encode())) == "9000"
+        assert status(card.receive(longest.encode())) == "6700"
+        assert card.receive(bytes.fromhex("80010000 01 CC")) == b"\xcc\x90\x00"  # chain forgotten
 
     def test_more_can_be_fetched_once_and_not_after_something_else(self) -> None:
         card = Card([Echo(times=300)])
