@@ -134,7 +134,7 @@ def _read(text: str, kind: type[T]) -> T:
         missing = re.match(r"Object missing required field `\w+`", str(error))
         what = missing[0] if missing else "a member is not what it should be"
         raise Malformed(f"{what}{place[0] if place and not missing else ''}") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise Malformed("the code is no JSON") from None
 
 

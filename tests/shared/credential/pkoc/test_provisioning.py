@@ -27,6 +27,7 @@ KEY, ISSUER = key("reader").public, key("issuer")
 READER = ReaderCode(KnownReader(SITE, LOCATION, KEY))
 CERTIFICATE = ReaderCertificate.issue(ISSUER, site=SITE, location=LOCATION, key=KEY)
 WHOLE = ReaderCode(READER.reader, ISSUER.public, CERTIFICATE)
+NO_CODES = ["", "{", "[]", "null", '"x"', "\ud800", "x" * (MAX_TEXT + 1), '{"x":' + "[" * 2_000]
 SUPPLIER = SupplierCode("01000TESTISSUER1", key("supplier").public)
 
 
@@ -91,9 +92,10 @@ class TestReader:
         code["siteUuid"] = "b9897ed0-5272-4341-979a-b69850112d80"
         assert reason(ReaderCode.decode, json.dumps(code)) is Reason.UNKNOWN_READER
 
-    @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "\ud800", "x" * (MAX_TEXT + 1)])
+    @pytest.mark.parametrize("text", NO_CODES)
     def test_what_is_no_code(self, text: str) -> None:
         assert reason(ReaderCode.decode, text) is Reason.MALFORMED
+        assert reason(SupplierCode.decode, text) is Reason.MALFORMED
 
     @QUICK
     @given(st.text(max_size=200))
