@@ -217,7 +217,8 @@ def _seconds(utc_time: bytes) -> int:
 
 
 def _utc_time(seconds: int) -> bytes:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    moment = epoch + datetime.timedelta(seconds=seconds)
     if not 1950 <= moment.year < 2050:
         raise ValueError(f"the year {moment.year} does not fit two digits")
     return moment.strftime("%y%m%d%H%M%SZ").encode()
