@@ -58,6 +58,7 @@ class Reason(enum.Enum):
     BAD_CERTIFICATE = "bad_certificate"  # its signature, its form, or what it is for
     CERTIFICATE_EXPIRED = "certificate_expired"  # outside its dates, on either side
     CERTIFICATE_REVOKED = "certificate_revoked"
+    REVOCATION_UNKNOWN = "revocation_unknown"  # a current revocation list is wanted
     NO_CLOCK = "no_clock"  # dates had to be checked, and the time is not trusted
     UNKNOWN_KEY = "unknown_key"  # a short name for a key that stands for none here
 

@@ -35,6 +35,7 @@ def test_values_are_stable() -> None:
         "bad_certificate",
         "certificate_expired",
         "certificate_revoked",
+        "revocation_unknown",
         "no_clock",
         "unknown_key",
     ]

@@ -1,0 +1,188 @@
+"""From a card's certificate to an authority: paths, dates, lists, and certificates that cheat."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import ObjectIdentifier
+
+from shared.credential.errors import RuleBroken
+from shared.credential.outcome import Reason
+from shared.credential.piv.authorities import Authorities, Clock
+from tests.shared.credential.keys import key
+from tests.shared.credential.piv.cards import (
+    DAY,
+    ECC,
+    FOR_CARDS,
+    LAST,
+    MIDDLE,
+    NOW,
+    ROOT,
+    Authority,
+    name,
+    rsa_key,
+)
+
+ANCHORS = [ROOT.certificate]
+BETWEEN = [LAST.certificate, MIDDLE.certificate]
+CARD = ROOT.issue(ECC.native)
+
+
+TODAY = Clock(NOW)
+
+
+def checked(
+    authorities: Authorities, certificate: x509.Certificate = CARD, clock: Clock | None = TODAY
+) -> str | Reason:
+    try:
+        return authorities.check(certificate, clock)
+    except RuleBroken as broken:
+        return broken.reason
+
+
+class TestPath:
+    def test_straight(self) -> None:
+        assert checked(Authorities(ANCHORS)) == "CN=root"
+
+    @pytest.mark.parametrize("issuer", [MIDDLE, LAST])
+    def test_over_intermediates(self, issuer: Authority) -> None:
+        certificate = issuer.issue(ECC.native)
+        assert checked(Authorities(ANCHORS, BETWEEN), certificate) == "CN=root"
+        assert checked(Authorities(ANCHORS), certificate) is Reason.UNKNOWN_ISSUER
+
+    def test_not_over_three(self) -> None:
+        deep = Authority("deep", LAST)
+        authorities = Authorities(ANCHORS, [*BETWEEN, deep.certificate])
+        assert checked(authorities, deep.issue(ECC.native)) is Reason.UNKNOWN_ISSUER
+
+    def test_a_name_is_not_enough(self) -> None:
+        twin = Authority("root's twin")
+        twin.name = ROOT.name
+        assert checked(Authorities(ANCHORS), twin.issue(ECC.native)) is Reason.UNKNOWN_ISSUER
+
+    def test_intermediates_that_issue_each_other_come_to_an_end(self) -> None:
+        one = Authority("one")
+        two = Authority("two", one)
+        back = two.issue(one.key, one.name, extensions=[(x509.BasicConstraints(True, None), True)])
+        authorities = Authorities(ANCHORS, [back, two.certificate])
+        assert checked(authorities, one.issue(ECC.native)) is Reason.UNKNOWN_ISSUER
+
+    def test_who_may_not_issue_is_no_authority(self) -> None:
+        leaf = ROOT.issue(key("leaf").native, name("leaf"))
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=False,
+            crl_sign=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        barred = ROOT.issue(
+            key("barred").native,
+            extensions=[(x509.BasicConstraints(True, None), True), (usage, True)],
+        )
+        for bad in (leaf, barred, Authority("no ca", ca=False).certificate):
+            with pytest.raises(ValueError, match="may not issue"):
+                Authorities([bad])
+            with pytest.raises(ValueError, match="may not issue"):
+                Authorities(ANCHORS, [bad])
+
+
+class TestDates:
+    @pytest.mark.parametrize(
+        ("shift", "good"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)]
+    )
+    def test_of_the_card(self, shift: int, *, good: bool) -> None:
+        found = checked(Authorities(ANCHORS), clock=Clock(NOW + shift * DAY))
+        assert found == ("CN=root" if good else Reason.CERTIFICATE_EXPIRED)
+
+    def test_of_everybody_on_the_way(self) -> None:
+        late = ROOT.issue(ECC.native, end=NOW + 30 * DAY)
+        assert checked(Authorities(ANCHORS), late, Clock(NOW + 5 * DAY)) is (
+            Reason.CERTIFICATE_EXPIRED  # the authority's own
+        )
+
+    def test_without_a_clock_nothing_can_be_said(self) -> None:
+        assert checked(Authorities(ANCHORS), clock=None) is Reason.NO_CLOCK
+
+
+class TestRevocation:
+    def test_what_is_listed_is_revoked(self) -> None:
+        assert checked(Authorities(ANCHORS, [], [ROOT.revoke(8)])) == "CN=root"
+        assert checked(Authorities(ANCHORS, [], [ROOT.revoke(8, 7)])) is Reason.CERTIFICATE_REVOKED
+
+    def test_also_in_a_list_that_is_out_of_date(self) -> None:
+        old = ROOT.revoke(7, until=NOW - DAY)
+        assert checked(Authorities(ANCHORS, [], [old])) is Reason.CERTIFICATE_REVOKED
+
+    def test_also_an_intermediate(self) -> None:
+        revoked = ROOT.revoke(MIDDLE.certificate.serial_number)
+        authorities = Authorities(ANCHORS, BETWEEN, [revoked])
+        assert checked(authorities, MIDDLE.issue(ECC.native)) is Reason.CERTIFICATE_REVOKED
+
+    def test_nobody_elses_list_counts(self) -> None:
+        forger = Authority("forger")
+        forger.name = ROOT.name
+        authorities = Authorities(ANCHORS, [], [forger.revoke(7), MIDDLE.revoke(7)])
+        assert checked(authorities) == "CN=root"
+
+    def test_nor_one_signed_by_a_key_of_another_kind(self) -> None:
+        entry = x509.RevokedCertificateBuilder(7, NOW - DAY).build()
+        builder = x509.CertificateRevocationListBuilder(ROOT.name, NOW - DAY, NOW + DAY)
+        strange = builder.add_revoked_certificate(entry).sign(rsa_key(), SHA256())
+        assert checked(Authorities(ANCHORS, [], [strange])) == "CN=root"
+
+    def test_required_and_missing_or_out_of_date(self) -> None:
+        current, old = ROOT.revoke(), ROOT.revoke(until=NOW - DAY)
+        for lists, expected in (
+            ([], Reason.REVOCATION_UNKNOWN),
+            ([old], Reason.REVOCATION_UNKNOWN),
+            ([old, current], "CN=root"),
+        ):
+            assert checked(Authorities(ANCHORS, [], lists, lists_required=True)) == expected
+
+    def test_required_of_every_issuer_on_the_way(self) -> None:
+        certificate = MIDDLE.issue(ECC.native)
+        for lists, expected in (
+            ([ROOT.revoke()], Reason.REVOCATION_UNKNOWN),
+            ([MIDDLE.revoke()], Reason.REVOCATION_UNKNOWN),
+            ([ROOT.revoke(), MIDDLE.revoke()], "CN=root"),
+        ):
+            authorities = Authorities(ANCHORS, BETWEEN, lists, lists_required=True)
+            assert checked(authorities, certificate) == expected
+
+
+class TestExtensions:
+    def test_made_for_cards(self) -> None:
+        certificate = ROOT.issue(ECC.native, extensions=[FOR_CARDS])
+        assert checked(Authorities(ANCHORS), certificate) == "CN=root"
+
+    def test_a_critical_one_that_nobody_understands(self) -> None:
+        strange = x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+        for critical, expected in ((False, "CN=root"), (True, Reason.BAD_CERTIFICATE)):
+            certificate = ROOT.issue(ECC.native, extensions=[(strange, critical)])
+            assert checked(Authorities(ANCHORS), certificate) == expected
+
+    def test_one_that_cannot_be_read(self) -> None:
+        garbage = x509.UnrecognizedExtension(x509.KeyUsage.oid, b"garbage")
+        certificate = ROOT.issue(ECC.native, extensions=[(garbage, False)])
+        assert checked(Authorities(ANCHORS), certificate) is Reason.BAD_CERTIFICATE
+
+    def test_not_for_signing(self) -> None:
+        usage = x509.KeyUsage(
+            digital_signature=False,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=True,
+            key_cert_sign=False,
+            crl_sign=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        certificate = ROOT.issue(ECC.native, extensions=[(usage, True)])
+        assert checked(Authorities(ANCHORS), certificate) is Reason.BAD_CERTIFICATE
