@@ -62,11 +62,15 @@ class LinkListener(Protocol):
 
 
 class Tag(Protocol):
-    """One ISO-DEP card (or a phone that plays one) in the field."""
+    """One card (or a phone that plays one) in the field."""
 
     @property
     def uid(self) -> bytes:
         """The anti-collision identifier, 4, 7 or 10 bytes; random for most phones."""
+
+    @property
+    def iso_dep(self) -> bool:
+        """Whether it takes commands (ISO 14443-4); other cards have nothing but their `uid`."""
 
     async def transceive(self, apdu: bytes) -> bytes:
         """Send a command APDU, return the response with its two status bytes. Raises `TagLost`."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -27,14 +26,15 @@ from reader.door import Who
 from reader.doorkeeper import Doorkeeper
 from reader.identity import Enrolment, Keys, new_private_key
 from reader.memory import Memory
+from reader.standards import Standards, method_of
 from shared.access.decide import Attempt, Denied, Granted, Reason, Shown, decide, shown
 from shared.access.rows import Flag, Grant, Method
 from shared.credential import outcome as credential
-from shared.credential.outcome import Outcome, Proven, Refused, Strength, Transport
+from shared.credential.card_number import judge_uid
+from shared.credential.outcome import Outcome, Proven, Refused
 from shared.credential.p256 import OwnKeys
-from shared.credential.pkoc import ble_reader, nfc_reader
+from shared.credential.pkoc import ble_reader
 from shared.credential.pkoc.identity import ReaderIdentity
-from shared.credential.pkoc.nfc_messages import TRANSACTION_ID_SIZE
 from shared.credential.session import Finished, Send
 from shared.credential.tag import Step as TagStep
 from shared.credential.tag import TagSession
@@ -58,6 +58,7 @@ _SILENT = {
     credential.Reason.NOT_THIS_STANDARD,
     credential.Reason.MTU_TOO_SMALL,
 }
+_FOREIGN = Refused(credential.Reason.NOT_THIS_STANDARD, "none of this door's standards")
 _SHOWN = {
     Shown.NOT_HERE: Signal.NOT_HERE,
     Shown.NOT_NOW: Signal.NOT_NOW,
@@ -80,6 +81,7 @@ class Taps:
         self._identity = ReaderIdentity(enrolment.site, enrolment.location, keys.pkoc)
         own = [keys.pkoc.public, keys.identity.public]
         self._own_keys = OwnKeys([*own, enrolment.plan_key, enrolment.controller_key])
+        self._standards = Standards(self._identity, self._own_keys)
         self._memory = memory
         self._door = doorkeeper
         self._claims = claims
@@ -179,13 +181,17 @@ class Taps:
                     pass
 
     async def _serve_tag(self, tag: Tag) -> None:
-        pkoc = nfc_reader.dialogue(
-            self._identity, secrets.token_bytes(TRANSACTION_ID_SIZE), own_keys=self._own_keys
-        )
-        session = TagSession(pkoc, now=_now())
-        await self._judge(await self._interrogate(tag, session))
+        methods = self._methods()
+        outcome = await self._interrogate(tag, methods)
+        if outcome == _FOREIGN and Method.CARD_NUMBER in methods:
+            outcome = judge_uid(tag.uid)
+        await self._judge(outcome)
 
-    async def _interrogate(self, tag: Tag, session: TagSession) -> Outcome:
+    async def _interrogate(self, tag: Tag, methods: Sequence[Method]) -> Outcome:
+        dialogue = self._standards.over_nfc(methods) if tag.iso_dep else None
+        if dialogue is None:
+            return _FOREIGN
+        session = TagSession(dialogue, now=_now())
         command = session.start()
         while True:
             try:
@@ -212,7 +218,7 @@ class Taps:
                 await self._refuse_proof(reason, detail)
                 return False
             case Proven() as proven:
-                attempt = Attempt(proven.key, _method(proven), proven=True)
+                attempt = Attempt(proven.key, method_of(proven), proven=True)
                 return await self._judge_attempt(attempt, proven.key)
 
     async def _judge_attempt(self, attempt: Attempt, key: bytes) -> bool:
@@ -308,14 +314,10 @@ class Taps:
         door = self._door.view().door
         return door is not None and method in door.methods
 
-
-def _method(proven: Proven) -> Method:
-    match proven.transport:
-        case Transport.NFC:
-            return Method.PKOC_NFC
-        case Transport.BLE:
-            mutual = proven.strength is Strength.MUTUAL
-            return Method.PKOC_BLE_ECDHE if mutual else Method.PKOC_BLE
+    def _methods(self) -> Sequence[Method]:
+        """What this door takes; without a plan what most doors do, so that the refusal says why."""
+        door = self._door.view().door
+        return door.methods if door is not None else (Method.PKOC_NFC,)
 
 
 def _now() -> float:

@@ -118,7 +118,7 @@ def _methods(values: list[str]) -> list[str]:
     known = [method.value for method in Method]
     if not set(values) <= set(known):
         raise refuse(f"must be of {', '.join(known)}")
-    return [method for method in known if method in values]
+    return _distinct(values)  # a card is tried in this order
 
 
 def _distinct(values: list[Any]) -> list[Any]:

@@ -105,10 +105,9 @@ class Frames:
 
 def door_row(door: tables.Door) -> Door:
     """Return the row that tells a reader of its door."""
-    wanted = set(door.methods)
     return Door(
         id=door.id,
-        methods=tuple(method for method in Method if method.value in wanted),
+        methods=tuple(map(Method, door.methods)),
         release=door.release_seconds,
         release_extended=door.release_extended_seconds,
         held_after=door.held_after_seconds,

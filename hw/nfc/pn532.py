@@ -62,6 +62,10 @@ class Pn532Tag:
     def uid(self) -> bytes:
         return self._sensed.uid
 
+    @property
+    def iso_dep(self) -> bool:
+        return self._isodep is not None
+
     async def transceive(self, apdu: bytes) -> bytes:
         if self._released:
             raise TagLost("the card has been released")

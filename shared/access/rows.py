@@ -23,11 +23,13 @@ Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 
 
 class Method(enum.Enum):
-    """How somebody proves who they are. A door names the methods it permits."""
+    """How somebody proves who they are. A door names the methods it permits, in its own order."""
 
     PKOC_NFC = "pkoc-nfc"
     PKOC_BLE = "pkoc-ble"  # the un-encrypted flow; only where a door allows it
     PKOC_BLE_ECDHE = "pkoc-ble-ecdhe"
+    PIV_NFC = "piv-nfc"
+    CARD_NUMBER = "card-number"  # cloneable: a number that anybody can copy, for migration only
 
 
 class Flag(enum.IntFlag):

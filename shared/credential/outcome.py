@@ -25,6 +25,7 @@ class Transport(enum.Enum):
 
     BLE = "ble"
     NFC = "nfc"
+    WIRE = "wire"  # D0 and D1 of a Wiegand reader
 
 
 class Strength(enum.Enum):

@@ -54,6 +54,7 @@ class TagContract:
         async with asyncio.timeout(PATIENCE):
             tag = await bench.listener.accept()
             assert tag.uid == UID
+            assert tag.iso_dep
             assert await tag.transceive(b"\x00\xa4\x04\x00") == b"\x00\xa4\x04\x00" + OK
             assert await tag.transceive(b"\x00\xb0") == b"\x00\xb0" + OK
             await tag.release()

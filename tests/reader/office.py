@@ -17,7 +17,8 @@ from tests.reader.keys import READER
 
 DAY = 86_400
 CALENDAR = Calendar(int(NOW) + 400 * DAY, (OffsetFrom(0, 0),))
-DOOR = Door(1, tuple(Method), release=5, release_extended=20)
+PKOC = (Method.PKOC_NFC, Method.PKOC_BLE, Method.PKOC_BLE_ECDHE)
+DOOR = Door(1, PKOC, release=5, release_extended=20)
 ALL_WEEK = Schedule(1, tuple(Interval(day, Span(0, 1440)) for day in range(7)))
 NIGHTS = Schedule(2, tuple(Interval(day, Span(1320, 1380)) for day in range(7)))
 FRAME: tuple[Row, ...] = (DOOR, CALENDAR, ALL_WEEK, NIGHTS)

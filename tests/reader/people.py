@@ -149,9 +149,10 @@ class CardTag:
 
     credential: PrivateKey
     uid: bytes = b"\x04abcdef"
+    iso_dep: bool = True
     gone_at: int = -1
     slow: float = 0.0
-    answers: Callable[[bytes], bytes] | None = None  # in place of the card's own
+    answers: Callable[[bytes], bytes] | None = None  # in place of the PKOC card's own
     commands: int = 0
     released: asyncio.Event = field(default_factory=asyncio.Event)
 

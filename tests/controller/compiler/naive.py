@@ -134,7 +134,7 @@ class Everything:
         return [
             Door(
                 id=door.id,
-                methods=tuple(method for method in Method if method.value in door.methods),
+                methods=tuple(Method(value) for value in door.methods),
                 release=door.release_seconds,
                 release_extended=door.release_extended_seconds,
                 held_after=door.held_after_seconds,

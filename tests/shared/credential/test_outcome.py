@@ -12,7 +12,7 @@ from shared.credential.session import Countdown, Finished, Send
 def test_values_are_stable() -> None:
     """These strings are in journals and events of every installation: add, never change."""
     assert [each.value for each in Standard] == ["pkoc", "aliro", "piv", "card-number"]
-    assert [each.value for each in Transport] == ["ble", "nfc"]
+    assert [each.value for each in Transport] == ["ble", "nfc", "wire"]
     assert [each.value for each in Strength] == ["mutual", "one_way", "cloneable"]
     assert [each.value for each in Reason] == [
         "malformed",

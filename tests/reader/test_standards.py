@@ -1,0 +1,146 @@
+"""Cards of every standard at a door: in the door's order, one SELECT each, and none by the way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from msgspec.structs import replace
+
+from hw.ports import Signal
+from reader.standards import Standards, method_of
+from shared.access.decide import Reason
+from shared.access.rows import Method
+from shared.credential.apdu import CommandAPDU
+from shared.credential.card import Card
+from shared.credential.card_number import judge_uid
+from shared.credential.identifier import of_uid
+from shared.credential.outcome import Proven, Standard, Strength, Transport
+from shared.credential.p256 import OwnKeys
+from shared.credential.pkoc.identity import ReaderIdentity
+from shared.credential.pkoc.nfc_holder import PkocApplication
+from tests.reader.keys import KEYS
+from tests.reader.office import DOOR, FRAME, Office, grant_of
+from tests.reader.people import Cards, CardTag, Phones
+from tests.reader.place import ALICE, BOB, Place
+from tests.reader.rig import running
+from tests.shared.credential.keys import LOCATION, SITE
+from tests.shared.credential.piv.cards import ECC, ROOT, card, rsa_key
+
+PIV = card(ROOT.issue(ECC.native))
+UID = bytes.fromhex("04A1B2C3D4E5F6")
+BOTH = (Method.PKOC_NFC, Method.PIV_NFC)
+
+
+@pytest.fixture
+def office() -> Office:
+    grants = [grant_of(ALICE.public, 1), grant_of(ECC.public, 2), grant_of(of_uid(UID), 3)]
+    return Office([*FRAME, *grants])
+
+
+@pytest_asyncio.fixture
+async def place(tmp_path: Path, office: Office) -> AsyncIterator[Place]:
+    phones, cards = Phones(), Cards()
+    async with running(tmp_path, office, links=phones, tags=cards) as rig:
+        await rig.wait()
+        yield Place(rig, office, phones, cards)
+
+
+async def show(place: Place, tag: CardTag, *methods: Method) -> bool:
+    """Hold a card to a door of these methods; return whether it opens."""
+    await place.edit(replace(DOOR, methods=methods))
+    place.cards.bring(tag)
+    await tag.released.wait()
+    return place.rig.is_released()
+
+
+async def test_a_staff_card_opens_by_its_key(place: Place) -> None:
+    assert await show(place, CardTag(ALICE, answers=PIV.receive), *BOTH)
+    event = await place.only()
+    assert (event.reason, event.method, event.person) == (Reason.GRANTED, Method.PIV_NFC, 1002)
+
+
+async def test_a_staff_card_with_an_rsa_key_nobody_knows(place: Place) -> None:
+    holder = rsa_key()
+    one = card(ROOT.issue(holder), holder)
+    assert not await show(place, CardTag(ALICE, answers=one.receive), *BOTH)
+    event = await place.only()
+    assert (event.reason, event.method) == (Reason.UNKNOWN, Method.PIV_NFC)
+
+
+@pytest.mark.parametrize("methods", [BOTH, BOTH[::-1]])
+async def test_the_order_is_the_doors(place: Place, methods: tuple[Method, ...]) -> None:
+    asked: list[bytes] = []
+    pkoc = Card([PkocApplication(ALICE)])
+
+    def answer(raw: bytes) -> bytes:
+        asked.append(CommandAPDU.decode(raw).data)
+        return pkoc.receive(raw)
+
+    assert await show(place, CardTag(ALICE, answers=answer), *methods)
+    assert asked[0][:5].hex() == ("a000000898" if methods == BOTH else "a000000308")
+
+
+async def test_a_card_that_is_none_of_them_is_no_attempt(place: Place) -> None:
+    tag = CardTag(ALICE, answers=lambda _: bytes.fromhex("6A82"))
+    assert not await show(place, tag, *BOTH)
+    assert await place.accesses() == []
+    assert place.shown() is Signal.IDLE
+
+
+async def test_its_number_counts_only_where_the_door_says_so(place: Place) -> None:
+    for iso_dep in (True, False):
+        tag = CardTag(ALICE, uid=UID, iso_dep=iso_dep, answers=lambda _: bytes.fromhex("6A82"))
+        assert not await show(place, tag, *BOTH)
+    assert await place.accesses() == []
+    tag = CardTag(ALICE, uid=UID, iso_dep=False)
+    assert await show(place, tag, *BOTH, Method.CARD_NUMBER)
+    event = await place.only()
+    assert (event.method, event.person) == (Method.CARD_NUMBER, 1003)
+
+
+async def test_a_card_that_proves_something_is_not_taken_by_its_number(place: Place) -> None:
+    tag = CardTag(BOB, uid=UID)  # a good PKOC card that nobody knows, with a number that is known
+    assert not await show(place, tag, Method.PKOC_NFC, Method.CARD_NUMBER)
+    event = await place.only()
+    assert (event.reason, event.method) == (Reason.UNKNOWN, Method.PKOC_NFC)
+
+
+async def test_a_card_that_fails_is_not_taken_by_its_number(place: Place) -> None:
+    tag = CardTag(ALICE, uid=UID, answers=lambda _: bytes.fromhex("6F00"))
+    assert not await show(place, tag, Method.PKOC_NFC, Method.CARD_NUMBER)
+    assert (await place.only()).reason is Reason.BAD_PROOF
+
+
+async def test_a_number_alone(place: Place) -> None:
+    assert await show(place, CardTag(ALICE, uid=UID), Method.CARD_NUMBER)
+
+
+async def test_a_random_number_is_no_attempt(place: Place) -> None:
+    tag = CardTag(ALICE, uid=bytes.fromhex("08112233"), iso_dep=False)
+    assert not await show(place, tag, Method.CARD_NUMBER)
+    assert await place.accesses() == []
+
+
+async def test_a_door_without_nfc_asks_nothing(place: Place) -> None:
+    tag = CardTag(ALICE)
+    assert not await show(place, tag, Method.PKOC_BLE_ECDHE)
+    assert tag.commands == 0
+    assert await place.accesses() == []
+
+
+def test_there_is_nothing_to_ask_where_no_standard_is_taken() -> None:
+    standards = Standards(ReaderIdentity(SITE, LOCATION, KEYS.pkoc), OwnKeys(()))
+    assert standards.over_nfc([]) is None
+    assert standards.over_nfc([Method.PKOC_BLE, Method.CARD_NUMBER]) is None
+
+
+def test_every_method_is_known_by_what_was_proven() -> None:
+    uid = judge_uid(UID)
+    assert isinstance(uid, Proven)
+    assert method_of(uid) is Method.CARD_NUMBER
+    strange = Proven(b"", Standard.CARD_NUMBER, Transport.BLE, Strength.MUTUAL)
+    with pytest.raises(KeyError):
+        method_of(strange)
