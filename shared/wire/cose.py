@@ -84,7 +84,9 @@ def _covered(purpose: str, protected: bytes, context: bytes, payload: bytes) -> 
 
 
 def _hmac(key: bytes, data: bytes) -> bytes:
-    return hmac.digest(key, data, "sha256")
+    # Not `hmac.digest`: it lets other threads run meanwhile, and then waits a hundred times as long
+    # as it works until it is its turn again.
+    return hmac.new(key, data, "sha256").digest()
 
 
 def _open(
