@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 # What is due but cannot be done (a reader that is being removed) is tried again after this.
 PATIENCE = 0.005
+# What is heard within this is served together: a thousand receipts are a few rounds, not hundreds.
+PACE = 0.005
 
 
 class Publisher:
@@ -136,7 +138,8 @@ class Publisher:
         return [member for member in found if member is not None]
 
     async def _rest(self, heard: _Heard, until: float) -> None:
-        """Wait for a word, but not longer than `until`."""
+        """Wait for a word, but not longer than `until`, after a moment in any case."""
+        await asyncio.sleep(PACE)
         wait = max(0.0, until - self._monotonic())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if wait == math.inf else wait):
