@@ -8,8 +8,9 @@ from shared.wire.messages import EventBatch
 
 # A thousand live events, or two full batches of a draining journal, make one commit worth its wait.
 GROUP_ENTRIES = 1_000
-# Some twenty megabytes, or a few seconds of draining; the rest waits in the journals.
-MAX_REPLAYED = 50_000
+# Some twenty megabytes, and more than is stored until readers send again, five seconds later; the
+# rest waits in the journals.
+MAX_REPLAYED = 150_000
 # Live events have room of their own, so that a draining site does not shut them out.
 MAX_LIVE = 50_000
 # A reader sends two thousand before it waits for a receipt, and may send them twice; whoever
