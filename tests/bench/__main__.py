@@ -48,10 +48,14 @@ def _fanout(progress: Progress, *, quick: bool) -> list[Figure]:
     return fanout.run(progress, readers=10 if quick else 100, changes=6 if quick else 20)
 
 
+def _crowd(progress: Progress, *, quick: bool) -> list[Figure]:
+    return fanout.run_light(progress, readers=20 if quick else 1_000, changes=6 if quick else 20)
+
+
 def _ingest(progress: Progress, *, quick: bool) -> list[Figure]:
     if quick:
         return ingest.run(progress, readers=10, live=20, drained=200)
-    return ingest.run(progress, readers=200, live=50, drained=2_000)
+    return ingest.run(progress, readers=100, live=100, drained=2_000)
 
 
 BENCHES: dict[str, Callable[..., list[Figure]]] = {
@@ -59,6 +63,7 @@ BENCHES: dict[str, Callable[..., list[Figure]]] = {
     "pkoc": _pkoc,
     "decisions": _decisions,
     "fanout": _fanout,
+    "crowd": _crowd,
     "ingest": _ingest,
 }
 

@@ -32,6 +32,7 @@ from reader.mqtt import MqttBus
 from reader.refusals import Refusals
 from reader.session import Session
 from reader.uplink import Uplink
+from tests.bench.crowd import crowd
 from tests.bench.report import Figure, Progress, quantile
 from tests.bench.servers import Servers, serve
 
@@ -87,6 +88,26 @@ async def _run(folder: Path, progress: Progress, readers: int, changes: int) -> 
         Figure("disabling to last receipt, p99", quantile(revoked, 0.99), "ms", 1e3),
         Figure(f"bare fan-out of {readers} messages and answers, p50", plain, "ms"),
         Figure("change to last receipt, over bare", quantile(granted, 0.5) / plain, "x"),
+    ]
+
+
+def run_light(progress: Progress, readers: int, changes: int) -> list[Figure]:
+    """Measure the controller alone, with as many light readers and edits."""
+    with TemporaryDirectory(prefix="doorward-bench-") as folder:
+        return asyncio.run(_run_light(Path(folder), progress, readers, changes))
+
+
+async def _run_light(folder: Path, progress: Progress, readers: int, changes: int) -> list[Figure]:
+    async with serve(folder) as servers, crowd(servers, readers, progress):
+        site = await _new_site(servers)
+        granted = [
+            await _toggle_member(servers, site, join=number % 2 == 1) for number in range(changes)
+        ]
+    return [
+        Figure(
+            f"change to last receipt, {readers} light readers, p50", quantile(granted, 0.5), "ms"
+        ),
+        Figure("change to last receipt, longest", max(granted), "ms", 1e3),
     ]
 
 
