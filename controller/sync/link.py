@@ -63,7 +63,7 @@ class Link:
         self._moments: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._first_unsent = self._last_change = -math.inf
         self._plan_again_at = self._deny_again_at = math.inf
-        self._retries = 0
+        self._plan_retries = self._deny_retries = 0
         self._deny_examined: tuple[int, int] | None = None
 
     # --- What is heard ---------------------------------------------------------------------------
@@ -221,12 +221,13 @@ class Link:
         plan, deny = now >= self._plan_again_at, now >= self._deny_again_at
         if not (plan or deny) or self.plan_busy or self.deny_busy:
             return False
-        self._retries += 1
         if plan:
+            self._plan_retries += 1
             self._send_plan_again()
         if deny:
+            self._deny_retries += 1
             self._send_deny_again()
-        if self.silent or self._retries < SILENT_AFTER:
+        if self.silent or max(self._plan_retries, self._deny_retries) < SILENT_AFTER:
             return False
         self.silent = True
         return True
@@ -242,7 +243,7 @@ class Link:
         """The deny set up to `counter` is with the broker."""
         self.sent = Held(self.sent.plan, counter)
         if not self._deny_arrived:
-            self._deny_again_at = now + self._patience()
+            self._deny_again_at = now + self._patience(self._deny_retries)
 
     def issue(self, plan: PlanState) -> None:
         """Messages that lead to `plan` are about to be sent: it may be confirmed from now on."""
@@ -254,7 +255,8 @@ class Link:
         """All that leads to `plan`, so many pages, is with the broker."""
         self.sent = Held(plan, self.sent.deny_counter)
         if not self._plan_arrived:
-            self._plan_again_at = now + self._patience() + (pages - 1) * PAGE_TIME
+            patience = self._patience(self._plan_retries) + (pages - 1) * PAGE_TIME
+            self._plan_again_at = now + patience
 
     def sent_lease(self) -> None:
         """The question is answered."""
@@ -270,7 +272,8 @@ class Link:
         self.session = session
 
     def _heard(self) -> None:
-        self.live, self.silent, self._retries = True, False, 0
+        self.live, self.silent = True, False
+        self._plan_retries = self._deny_retries = 0
 
     def _send_again(self) -> None:
         """Start again from what the reader is known to have."""
@@ -287,9 +290,9 @@ class Link:
         self._deny_again_at = math.inf
         self._deny_examined = None
 
-    def _patience(self) -> float:
+    def _patience(self, retries: int) -> float:
         """Return how long to wait for a receipt: longer every time, spread over a fifth."""
-        wait: float = min(RETRY_FIRST * 2**self._retries, RETRY_MAX)
+        wait: float = min(RETRY_FIRST * 2**retries, RETRY_MAX)
         return wait * (0.9 + 0.2 * self._jitter())
 
     @property

@@ -355,6 +355,20 @@ class TestSendingAgain:
         link.ack(ack(5, 2))
         assert link.there
 
+    def test_what_is_missing_of_both_kinds_is_no_reason_to_give_up_sooner(self) -> None:
+        link = settled()
+        link.want(wanted(6, 3), 0.0)
+        now, silent_at = 0.0, []
+        while now < 36.0:
+            if link.deny_due:
+                link.sent_deny(3, now)
+            if link.plan_due(now):
+                link.sent_plan(plan(6), now + 0.5)
+            now = link.deadline
+            if link.tick(now):
+                silent_at.append(now)
+        assert silent_at == [pytest.approx(35.0)]
+
     def test_a_lost_line_puts_everything_in_doubt(self) -> None:
         link = self.sent()
         link.plan_busy = True
