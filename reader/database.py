@@ -64,13 +64,21 @@ class Database:
 
         Raises what `work` raises, or `Unusable`.
         """
-        try:
-            self._reader.execute("BEGIN")
+
+        def in_one_moment(db: sqlite3.Connection) -> T:
+            db.execute("BEGIN")
             try:
-                return work(self._reader)
+                return work(db)
             finally:
-                if self._reader.in_transaction:
-                    self._reader.execute("ROLLBACK")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+        return self.glance(in_one_moment)
+
+    def glance(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do what `read` does for work that is one statement, which is of one moment by itself."""
+        try:
+            return work(self._reader)
         except sqlite3.DatabaseError as error:
             raise fault(self.path, error) from error
 
@@ -113,6 +121,11 @@ class Database:
             raise fault(self.path, error) from error
         finally:
             self._finish(opened)
+
+    async def close_soon(self) -> None:
+        """Do what `close` does, and let others go on meanwhile. Nothing is read from here on."""
+        self._closed = True
+        await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Finish the writes that were asked for, then let go of the file."""

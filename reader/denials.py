@@ -1,31 +1,21 @@
 """The deny set: keys that are refused whatever the plan says, in a file and a thread of their own.
 
 Revocations must not wait behind a long snapshot. Every update is one transaction; entries are held
-against a digest that is kept with the counter. What turns out damaged makes room for a new file,
-and until that has caught up with the floor everybody is refused.
+against a digest that is kept with the counter.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sqlite3
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from reader.database import (
-    Damaged,
-    Database,
-    NotAsWritten,
-    Unusable,
-    blob,
-    open_or_set_aside,
-    set_aside,
-)
+from reader.database import NotAsWritten, Unusable, blob
 from reader.inbound import DenyState
-from reader.sealed import SEALED, Sealed, read_sealed, write_sealed
+from reader.sealed import SEALED, read_sealed, write_sealed
+from reader.store import Store
 from shared import cbor
 from shared.access.decide import DenyCause
 from shared.access.digest import SetDigest
@@ -38,8 +28,11 @@ SCHEMA = f"""
 CREATE TABLE deny (key BLOB PRIMARY KEY, cause BLOB NOT NULL) WITHOUT ROWID;
 {SEALED}
 """
-STATE_BYTES = 256
 AUDIT_STEP = 2_000
+
+_STATE_AND_CAUSE = (
+    "SELECT body, seal FROM state UNION ALL SELECT cause, NULL FROM deny WHERE key = ?"
+)
 
 
 class _State(msgspec.Struct, frozen=True, array_like=True):
@@ -49,117 +42,45 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     entries: Count = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """The state, kept at hand as long as `sealed` stays what it was."""
-
-    sealed: Sealed | None = None
-    state: _State = field(default_factory=_State)
-
-
-class DenySet:
+class DenySet(Store[_State]):
     """The deny set of one reader."""
 
     def __init__(self, path: Path) -> None:
         """Open or create the set at `path`. Raises `Unusable` or `reader.database.TooNew`."""
-        self._path = path
-        self._database, lost = _open(path)
-        self._damaged = False
-        self._head = _Head()
-        self.broken = asyncio.Event()  # set when damage is found; whoever waits for it clears it
-        if lost:
-            self.broken.set()
+        super().__init__(path, SCHEMA, VERSION, read_head=_read_state, audit=_Audit)
 
     @property
     def state(self) -> DenyState:
         """Up to where the set is complete; the beginning, if it cannot be read and believed."""
-        if self._damaged:
-            return DenyState()
         try:
-            self._head = self._database.read(lambda db: _read_head(db, self._head))
+            return _summary(self.head)
         except Unusable as error:
-            self._found(error)
+            logger.warning("%s", error)
             return DenyState()
-        return DenyState(self._head.state.epoch, self._head.state.counter)
 
-    def cause(self, key: bytes) -> DenyCause | None:
-        """Return why `key` is refused, or None. Raises `Unusable`: then refuse."""
-        if self._damaged:
-            raise Unusable(f"{self._path} is damaged; a new deny set is on its way")
-        try:
-            return self._database.read(lambda db: _cause(db, key))
-        except Unusable as error:
-            self._found(error)
-            raise
+    def look_up(self, key: bytes) -> tuple[DenyState, DenyCause | None]:
+        """Return the state, and why `key` is refused, or None. Raises `Unusable`: then refuse."""
+        state, causes = self.look(_STATE_AND_CAUSE, (key,), _cause)
+        return _summary(state), causes[0] if causes else None
 
     async def take(self, update: DenyUpdate) -> None:
         """Make `update`, which fits the state, part of the set, durably. Raises `Unusable`."""
-        self.start_over()
-        try:
-            await self._database.write(lambda db: _apply(db, update))
-        except Unusable as error:
-            self._found(error)
-            raise
-
-    def start_over(self) -> None:
-        """If the file is damaged, begin an empty one. Raises `Unusable`."""
-        if self._damaged:
-            self._database.close()
-            set_aside(self._path)
-            self._database, _ = _open(self._path)
-            self._damaged, self._head = False, _Head()
-
-    async def verify(self) -> bool:
-        """Add up all entries. Return whether they are what they should be."""
-        if self._damaged:
-            return False
-        database, audit = self._database, _Audit()
-        try:
-            await database.survey(audit.step)
-        except Damaged as error:
-            self._found(error)
-            return False
-        if not audit.holds and self._database is database:
-            self._found(Damaged(f"{self._path}: the entries are not those that were written"))
-        return audit.holds
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
-
-    def _found(self, error: Unusable) -> None:
-        """Stop using the file if its content is broken."""
-        if isinstance(error, Damaged) and not self._damaged:
-            logger.error("%s; everybody is refused until the deny set is here again", error)
-            self._damaged = True
-            self.broken.set()
-        elif not self._damaged:
-            logger.warning("%s", error)
+        await self.start_over()
+        await self.write(lambda db: _apply(db, update))
 
 
-def _open(path: Path) -> tuple[Database, bool]:
-    return open_or_set_aside(path, SCHEMA, VERSION)
-
-
-def _read_head(db: sqlite3.Connection, last: _Head) -> _Head:
-    sealed = read_sealed(db)
-    return last if sealed == last.sealed else _Head(sealed, _state_of(sealed))
+def _summary(state: _State) -> DenyState:
+    return DenyState(state.epoch, state.counter)
 
 
 def _read_state(db: sqlite3.Connection) -> _State:
-    return _state_of(read_sealed(db))
+    sealed = read_sealed(db)
+    return _State() if sealed is None else sealed.open(_State)
 
 
-def _state_of(sealed: Sealed | None) -> _State:
-    return cbor.decode_as(sealed.open(), _State, limit=STATE_BYTES) if sealed else _State()
-
-
-def _cause(db: sqlite3.Connection, key: bytes) -> DenyCause | None:
-    found = db.execute("SELECT cause FROM deny WHERE key = ?", (key,)).fetchone()
-    if found is None:
-        return None
+def _cause(value: object) -> DenyCause:
     try:
-        return DenyCause(blob(found[0]).decode())
+        return DenyCause(blob(value).decode())
     except ValueError as error:
         raise NotAsWritten(f"a cause in the deny set cannot be read: {error}") from error
 
@@ -170,7 +91,7 @@ def _apply(db: sqlite3.Connection, update: DenyUpdate) -> None:
     for entry in update.entries:
         digest = _apply_entry(db, digest, entry)
     now = _State(update.epoch, update.counter, digest.value, digest.count)
-    write_sealed(db, cbor.encode(now))
+    write_sealed(db, now)
 
 
 def _apply_entry(db: sqlite3.Connection, digest: SetDigest, entry: DenyEntry) -> SetDigest:

@@ -130,12 +130,11 @@ class Doorkeeper:
 
     def view(self) -> View:
         """What plan and clock say; nothing of a plan that is in doubt."""
-        memory = self._memory
-        settings, clock = memory.settings(), memory.clock.read()
-        if settings.door is None:
+        known, clock = self._memory.know(None), self._memory.clock.read()
+        if known.door is None:
             return View(clock=clock)
-        unlock = settings.schedules.get(settings.door.unlock_schedule)
-        return View(settings.door, settings.calendar, unlock, clock, memory.lease_live())
+        unlock = known.schedules.get(known.door.unlock_schedule)
+        return View(known.door, known.calendar, unlock, clock, known.lease_live)
 
     async def _watch_time(self) -> None:
         while True:

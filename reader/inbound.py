@@ -71,6 +71,11 @@ class Floor:
         return current and denials.counter >= self.deny_counter
 
     @property
+    def planned(self) -> bool:
+        """Whether any plan was ever in force."""
+        return (self.epoch, self.version) > (0, 0)
+
+    @property
     def newest(self) -> int:
         """The highest epoch of all: the controller has begun it, and speaks of no older one."""
         return max(self.epoch, self.deny_epoch)

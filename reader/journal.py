@@ -85,7 +85,7 @@ class Journal:
     @property
     def kept_from(self) -> int:
         """The number of the oldest entry that is not known to be stored elsewhere."""
-        return self._database.read(lambda db: number(_head(db, "kept_from")))
+        return self._database.glance(lambda db: number(_head(db, "kept_from")))
 
     async def forget(self, upto: int) -> None:
         """Drop the entries up to number `upto`, which are stored elsewhere."""
@@ -93,7 +93,7 @@ class Journal:
 
     def spent(self, grant_id: bytes) -> int:
         """Return how many uses of a grant have been spent here."""
-        return self._database.read(lambda db: _spent(db, grant_id))
+        return self._database.glance(lambda db: _spent(db, grant_id))
 
     def note(self, name: str, kind: type[T]) -> T | None:
         """Return the value kept under `name`, or None."""
@@ -108,7 +108,7 @@ class Journal:
         self._database.write_now(lambda db: _keep(db, name, value))
 
     def _read_next(self) -> int:
-        return self._database.read(lambda db: number(_head(db, "next")))
+        return self._database.glance(lambda db: number(_head(db, "next")))
 
     def close(self) -> None:
         """Close the file."""

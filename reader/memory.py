@@ -6,7 +6,7 @@ import logging
 from contextlib import ExitStack
 from pathlib import Path
 
-from reader.cache import NOTHING, PlanCache, Settings
+from reader.cache import PlanCache
 from reader.clock import Anchor, ReaderClock, TimeSource
 from reader.database import Unusable
 from reader.denials import DenySet
@@ -58,53 +58,47 @@ class Memory:
     def health(self) -> CacheHealth:
         """Whether plan and deny set are whole, and not older than what was in force before."""
         plan = self.cache.plan
-        if plan is None:
-            return self.cache.health
-        if not self.floor.reached(plan, self.denials.state):
-            return CacheHealth.DAMAGED
-        return CacheHealth.GOOD
+        if plan is None and not self.floor.planned:
+            return CacheHealth.EMPTY
+        reached = plan is not None and self.floor.reached(plan, self.denials.state)
+        return CacheHealth.GOOD if reached else CacheHealth.DAMAGED
 
     @property
     def ready(self) -> bool:
         """Whether there is something to decide by; otherwise everybody is refused."""
         return self.health is CacheHealth.GOOD
 
-    def settings(self) -> Settings:
-        """Return door, calendar and schedules in force; nothing if anything is in doubt."""
-        try:
-            return self.cache.settings() if self.ready else NOTHING
-        except Unusable as error:
-            logger.warning("%s", error)
-            return NOTHING
-
-    def lease_live(self) -> bool:
-        """Whether the plan may still be used."""
-        door = self.settings().door
-        return door is not None and self._live(door.lease)
-
     def lease_standing(self) -> Standing:
         """Return how the lease of the plan in force stands; live without a plan: none is used."""
-        door = self.settings().door
+        door = self.know(None).door
         if door is None:
             return Standing.LIVE
         return self.lease.standing(door.lease, self.time.uptime(), self.clock.trusted_seconds())
 
     def know(self, key: bytes | None) -> Knowledge:
-        """Return all that bears on an attempt with `key`; nothing if anything is in doubt."""
+        """Return all that bears on an attempt with `key`; nothing if anything is in doubt.
+
+        Without a key it is what holds for everybody.
+        """
         try:
-            return self._know(key) if self.ready else Knowledge()
+            return self._know(key or b"")
         except Unusable as error:
             logger.warning("%s", error)
             return Knowledge()
 
-    def _know(self, key: bytes | None) -> Knowledge:
-        settings, grants = self.cache.look_up(key or b"")
+    def _know(self, key: bytes) -> Knowledge:
+        # A key is refused no longer only after the plan says how far it may go: first this, then
+        # the plan, or a change of both in between would let it in as far as it once might go.
+        held, denied = self.denials.look_up(key)
+        settings, grants = self.cache.look_up(key)
+        if settings.plan is None or not self.floor.reached(settings.plan, held):
+            return Knowledge()
         return Knowledge(
             door=settings.door,
             calendar=settings.calendar,
             schedules=settings.schedules,
             grants=grants,
-            denied=self.denials.cause(key) if key is not None else None,
+            denied=denied,
             uses_spent={g.id: self._spent(g) for g in grants if g.uses is not None},
             lease_live=settings.door is not None and self._live(settings.door.lease),
         )

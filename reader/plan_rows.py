@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 
 from reader.database import blob
-from reader.sealed import SEALED, Sealed, read_sealed, write_sealed
+from reader.sealed import SEALED, read_sealed, write_sealed
 from shared import cbor
 from shared.access.digest import SetDigest
 from shared.access.rows import decode_row, row_key
@@ -28,7 +28,6 @@ CREATE TABLE staged (page INTEGER PRIMARY KEY, stream BLOB NOT NULL, body BLOB N
 """
 # So many rows are added up at a time: a write waits some milliseconds for them.
 AUDIT_STEP = 500
-STATE_BYTES = 256
 
 
 class DoesNotAddUp(Exception):
@@ -43,12 +42,7 @@ class _Staged(msgspec.Struct, frozen=True, array_like=True):
 def read_state(db: sqlite3.Connection) -> PlanState | None:
     """Return which plan is here, None for none. Raises `reader.database.NotAsWritten`."""
     sealed = read_sealed(db)
-    return None if sealed is None else state_of(sealed)
-
-
-def state_of(sealed: Sealed) -> PlanState:
-    """Return which plan `sealed` says is here. Raises `reader.database.NotAsWritten`."""
-    return cbor.decode_as(sealed.open(), PlanState, limit=STATE_BYTES)
+    return None if sealed is None else sealed.open(PlanState)
 
 
 def stage(db: sqlite3.Connection, page: PlanPage) -> bool:
@@ -100,7 +94,7 @@ def apply(
         raise DoesNotAddUp(
             f"the rows give {digest.count} rows and another digest than version {after.version}"
         )
-    write_sealed(db, cbor.encode(after))
+    write_sealed(db, after)
     drop_staged(db)
 
 

@@ -8,13 +8,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import sqlite3
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from reader.database import NotAsWritten, blob
+from shared import cbor
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 SEALED = """
 CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL, seal BLOB NOT NULL)
 """
+STATE_BYTES = 256
 
 
 class Sealed(NamedTuple):
@@ -23,11 +29,14 @@ class Sealed(NamedTuple):
     body: bytes
     seal: bytes
 
-    def open(self) -> bytes:
+    def open(self, kind: type[T]) -> T:
         """Return the value. Raises `reader.database.NotAsWritten`."""
         if not hmac.compare_digest(hashlib.sha256(self.body).digest(), self.seal):
             raise NotAsWritten("the state does not match its seal")
-        return self.body
+        try:
+            return cbor.decode_as(self.body, kind, limit=STATE_BYTES)
+        except cbor.Malformed as error:
+            raise NotAsWritten(f"the state cannot be read: {error}") from error
 
 
 def read_sealed(db: sqlite3.Connection) -> Sealed | None:
@@ -36,7 +45,8 @@ def read_sealed(db: sqlite3.Connection) -> Sealed | None:
     return None if found is None else Sealed(blob(found[0]), blob(found[1]))
 
 
-def write_sealed(db: sqlite3.Connection, body: bytes) -> None:
+def write_sealed(db: sqlite3.Connection, value: msgspec.Struct) -> None:
     """Replace the value."""
+    body = cbor.encode(value)
     seal = hashlib.sha256(body).digest()
     db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (body, seal))

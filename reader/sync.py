@@ -32,6 +32,7 @@ from shared.cbor import Malformed
 from shared.wire.envelope import Forged, PairwiseKey, is_signed, open_signed
 from shared.wire.messages import (
     Ack,
+    CacheHealth,
     Claimed,
     DenyUpdate,
     EventReceipt,
@@ -112,6 +113,7 @@ class Sync:
         self._hello_due = now + wait * (0.9 + secrets.randbelow(200) / 1000)
         self._unanswered = min(self._unanswered + 1, 8)
         memory = self._memory
+        plan = memory.cache.plan
         await self._say(
             Outgoing(
                 Leaf.HELLO,
@@ -119,8 +121,9 @@ class Sync:
                     reader=self._enrolment.reader,
                     session=self.session,
                     nonce=self._nonce,
-                    plan=memory.cache.plan,
-                    health=memory.cache.health,
+                    plan=plan,
+                    # One that only lacks a part of the deny set need not come again.
+                    health=memory.health if plan is None else CacheHealth.GOOD,
                     deny_counter=memory.denials.state.counter,
                     journal=memory.journal.id,
                     next_seq=memory.journal.next_seq,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
-from reader.cache import PlanCache
 from reader.database import Unusable
-from reader.denials import DenySet
 from reader.doorkeeper import Doorkeeper
 from reader.lease import Standing
 from reader.memory import Memory
+from reader.store import Store
 from shared.wire.events import EventKind
 
 logger = logging.getLogger(__name__)
@@ -45,14 +45,14 @@ class Upkeep:
             tasks.create_task(self._check())
             tasks.create_task(self._keep())
 
-    async def _mend(self, store: PlanCache | DenySet, name: str) -> None:
+    async def _mend(self, store: Store[Any], name: str) -> None:
         """Whenever `store` turns out damaged, say so, and get it again."""
         while True:
             await store.broken.wait()
             store.broken.clear()
             self._door.settle()
             try:
-                store.start_over()
+                await store.start_over()
             except Unusable as error:
                 logger.warning("%s", error)
             self._ask()

@@ -18,7 +18,7 @@ from reader.plan_rows import DoesNotAddUp
 from shared.access.rows import Door, Grant, encode_row, row_key
 from shared.access.schedule import Schedule
 from shared.cbor import Malformed
-from shared.wire.messages import CacheHealth, PlanPage
+from shared.wire.messages import PlanPage
 from tests.reader.folders import folder
 from tests.reader.office import ALL_WEEK, CALENDAR, DOOR, FRAME, NIGHTS, Office, made_up, many
 from tests.reader.virtual import run
@@ -56,7 +56,6 @@ def content(cache: PlanCache) -> dict[bytes, bytes]:
 async def assert_holds(cache: PlanCache, office: Office, version: int | None = None) -> None:
     """The cache is whole, and has this version of the plan and nothing else."""
     version = version or office.version
-    assert cache.health is CacheHealth.GOOD
     assert cache.plan == office.state_of(version)
     assert content(cache) == office.plans[version]
     assert await cache.verify()
@@ -64,8 +63,8 @@ async def assert_holds(cache: PlanCache, office: Office, version: int | None = N
 
 def test_a_new_cache_is_empty(tmp_path: Path) -> None:
     cache = PlanCache(tmp_path / "plan.db")
-    assert (cache.health, cache.plan) == (CacheHealth.EMPTY, None)
-    assert cache.settings().door is None
+    assert cache.plan is None
+    assert cache.head.door is None
     assert cache.look_up(KEY)[1] == ()
     assert not cache.broken.is_set()
     cache.close()
@@ -73,7 +72,7 @@ def test_a_new_cache_is_empty(tmp_path: Path) -> None:
 
 async def test_an_empty_cache_is_whole(cache: PlanCache) -> None:
     assert await cache.verify()
-    assert cache.health is CacheHealth.EMPTY
+    assert cache.plan is None
 
 
 async def test_a_snapshot_is_all_there_is(cache: PlanCache, office: Office) -> None:
@@ -82,7 +81,7 @@ async def test_a_snapshot_is_all_there_is(cache: PlanCache, office: Office) -> N
     settings, grants = cache.look_up(KEY)
     assert (settings.door, settings.calendar) == (DOOR, CALENDAR)
     assert settings.schedules == {1: ALL_WEEK, 2: NIGHTS}
-    assert settings == cache.settings()
+    assert settings == cache.head
     assert grants == (made_up(0),)
 
 
@@ -98,11 +97,11 @@ async def test_a_delta_puts_replaces_and_deletes(cache: PlanCache, office: Offic
 
 async def test_a_new_version_of_the_door_is_seen_at_once(cache: PlanCache, office: Office) -> None:
     await take(cache, office.snapshot())
-    assert cache.settings().door == DOOR
+    assert cache.head.door == DOOR
     office.edit([Door(1, (), release=60), Schedule(3, ())])
     await take(cache, office.delta(1))
-    assert cache.settings().door == Door(1, (), release=60)
-    assert cache.settings().schedules.keys() == {1, 2, 3}
+    assert cache.head.door == Door(1, (), release=60)
+    assert cache.head.schedules.keys() == {1, 2, 3}
 
 
 async def test_every_grant_to_a_key_is_found_and_no_other(cache: PlanCache) -> None:
@@ -127,7 +126,7 @@ async def test_a_plan_may_have_no_rows(cache: PlanCache) -> None:
     office = Office([])
     assert await take(cache, office.snapshot())
     await assert_holds(cache, office)
-    assert cache.settings().door is None
+    assert cache.head.door is None
 
 
 @settings(max_examples=30)

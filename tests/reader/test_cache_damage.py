@@ -13,7 +13,6 @@ from reader.cache import PlanCache
 from reader.database import Damaged, TooNew, Unusable
 from reader.plan_rows import DoesNotAddUp
 from shared.access.rows import encode_row
-from shared.wire.messages import CacheHealth
 from tests.reader.folders import folder
 from tests.reader.office import DOOR, FRAME, Office, made_up, many
 from tests.reader.test_cache import assert_holds, take
@@ -75,11 +74,19 @@ async def damage_found(cache: PlanCache) -> None:
     """Use the cache as a reader does, until the damage shows."""
     for number in range(GRANTS):
         try:
-            cache.settings()
             cache.look_up(made_up(number).key)
         except Damaged:
             break
     await cache.verify()
+
+
+def assert_nothing_found(cache: PlanCache) -> None:
+    """Nobody is let in by what lies there."""
+    try:
+        settings, grants = cache.look_up(made_up(0).key)
+    except Unusable:
+        return
+    assert (settings.door, grants) == (None, ())
 
 
 @pytest.mark.parametrize("wreck", WRECKS)
@@ -90,14 +97,13 @@ async def test_a_wreck_is_never_used_and_healed_by_a_snapshot(
     cache = PlanCache(path)
     await damage_found(cache)
     assert cache.broken.is_set()
-    assert (cache.health, cache.plan) == (CacheHealth.DAMAGED, None)
-    assert cache.settings().door is None
-    assert cache.look_up(made_up(0).key)[1] == ()
-    assert not await cache.verify()
+    assert cache.plan is None
+    assert_nothing_found(cache)
     # A page of the snapshot alone does not end it,
     pages = office.snapshot(pages=2)
     assert not await cache.take_page(pages[0])
-    assert cache.health is CacheHealth.DAMAGED
+    assert cache.plan is None
+    assert_nothing_found(cache)
     # all of it does.
     assert await cache.take_page(pages[1])
     await assert_holds(cache, office)
@@ -113,17 +119,18 @@ async def test_a_wreck_stays_out_of_use_over_a_restart(path: Path) -> None:
     rewrite(path, middle_zeroed)
     cache = PlanCache(path)
     await damage_found(cache)
-    cache.start_over()
-    assert cache.health is CacheHealth.DAMAGED
+    await cache.start_over()
+    assert cache.plan is None
     cache.close()
     cache = PlanCache(path)
-    assert (cache.health, cache.plan) == (CacheHealth.EMPTY, None)
+    assert cache.plan is None
+    assert not cache.broken.is_set()
     cache.close()
 
 
 async def test_starting_over_is_for_the_damaged_only(path: Path, office: Office) -> None:
     cache = PlanCache(path)
-    cache.start_over()
+    await cache.start_over()
     await assert_holds(cache, office)
     cache.close()
 
@@ -136,7 +143,7 @@ async def test_a_file_that_cannot_be_moved_is_tried_again(path: Path, office: Of
     in_the_way.mkdir()
     with pytest.raises(Unusable, match="cannot be moved away"):
         await take(cache, office.snapshot())
-    assert cache.health is CacheHealth.DAMAGED
+    assert cache.plan is None
     in_the_way.rmdir()
     await take(cache, office.snapshot())
     await assert_holds(cache, office)
@@ -245,10 +252,10 @@ async def outcome(path: Path, office: Office) -> str:
     except TooNew:
         return "refused to start"
     try:
-        if not await cache.verify():
+        if cache.broken.is_set() or not await cache.verify():
             return "found"
         assert cache.plan == office.state
-        assert cache.settings().door == DOOR
+        assert cache.head.door == DOOR
         for number in range(GRANTS):
             assert cache.look_up(made_up(number).key)[1] == (made_up(number),)
         return "harmless"

@@ -43,7 +43,7 @@ def check(folder: Path, promised: int) -> None:
         assert run(memory.denials.verify())
         assert memory.denials.state.counter in possible
         if promised:
-            assert memory.denials.cause(made_up(promised - 1).key) is DenyCause.REVOKED
+            assert memory.denials.look_up(made_up(promised - 1).key)[1] is DenyCause.REVOKED
         assert memory.floor.version in possible
         check_journal(memory, possible)
     finally:

@@ -40,7 +40,7 @@ async def denials(tmp_path: Path) -> AsyncIterator[DenySet]:
 
 async def test_a_new_set_is_empty_and_whole(denials: DenySet) -> None:
     assert denials.state == DenyState(0, 0)
-    assert denials.cause(A) is None
+    assert denials.look_up(A)[1] is None
     assert await denials.verify()
     assert not denials.broken.is_set()
 
@@ -50,7 +50,11 @@ async def test_an_update_is_durable(denials: DenySet, office: Office, tmp_path: 
     denials.close()
     again = DenySet(tmp_path / "deny.db")
     assert again.state == DenyState(1, 3)
-    assert (again.cause(A), again.cause(B), again.cause(C)) == (DenyCause.STOLEN, None, None)
+    assert (again.look_up(A)[1], again.look_up(B)[1], again.look_up(C)[1]) == (
+        DenyCause.STOLEN,
+        None,
+        None,
+    )
     assert await again.verify()
     again.close()
 
@@ -76,7 +80,7 @@ def test_any_cuts_of_a_history_give_the_same_set(
             expected = {made_up(number).key: cause for number, cause in history}
             for number in range(6):
                 key = made_up(number).key
-                assert denials.cause(key) == expected.get(key)
+                assert denials.look_up(key)[1] == expected.get(key)
             assert await denials.verify()
             denials.close()
 
@@ -90,7 +94,7 @@ async def test_many_entries_add_up(denials: DenySet) -> None:
     for base in range(0, 5_000, 1_000):
         await denials.take(office.deny_update(base, base + 1_000))
     assert await denials.verify()
-    assert denials.cause(made_up(4_999).key) is DenyCause.REVOKED
+    assert denials.look_up(made_up(4_999).key)[1] is DenyCause.REVOKED
 
 
 def meddle(path: Path, statement: str, *values: object) -> None:
@@ -125,11 +129,11 @@ async def test_whatever_has_changed_is_found_and_healed(
     assert denials.broken.is_set()
     assert denials.state == DenyState(0, 0)
     with pytest.raises(Unusable, match="damaged"):
-        denials.cause(C)
+        denials.look_up(C)[1]
     assert not await denials.verify()
     await denials.take(office.deny_update())
     assert denials.state == DenyState(1, 3)
-    assert denials.cause(A) is DenyCause.STOLEN
+    assert denials.look_up(A)[1] is DenyCause.STOLEN
     assert await denials.verify()
 
 
@@ -141,7 +145,7 @@ async def test_what_shows_at_a_tap_refuses_it(
     statement, *values = MEDDLING[how]
     meddle(tmp_path / "deny.db", str(statement), *values)
     with pytest.raises(Unusable):
-        denials.cause(A)
+        denials.look_up(A)[1]
     assert denials.broken.is_set()
 
 
@@ -152,7 +156,7 @@ async def test_a_broken_file_makes_room(office: Office, tmp_path: Path) -> None:
     assert denials.broken.is_set()
     assert denials.state == DenyState(0, 0)
     await denials.take(office.deny_update())
-    assert denials.cause(A) is DenyCause.STOLEN
+    assert denials.look_up(A)[1] is DenyCause.STOLEN
     denials.close()
     assert path.with_name("deny.db.damaged").exists()
 
@@ -167,7 +171,7 @@ async def test_damage_met_by_an_update_heals_with_the_next(
     assert denials.broken.is_set()
     assert denials.state == DenyState(0, 0)
     await denials.take(office.deny_update())
-    assert denials.cause(A) is DenyCause.STOLEN
+    assert denials.look_up(A)[1] is DenyCause.STOLEN
 
 
 async def test_a_card_that_is_full_leaves_the_set_as_it_was(
@@ -182,6 +186,6 @@ async def test_a_card_that_is_full_leaves_the_set_as_it_was(
     with pytest.raises(Unusable, match="full"):
         await denials.take(office.deny_update(3))
     assert denials.state == DenyState(1, 3)
-    assert denials.cause(A) is DenyCause.STOLEN
+    assert denials.look_up(A)[1] is DenyCause.STOLEN
     assert not denials.broken.is_set()
     assert await denials.verify()

@@ -5,14 +5,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from reader.database import Database, Unusable
+from reader.denials import _apply as apply_update
 from reader.inbound import Fits, Floor, Wrong, judge_page
 from reader.lease import BOOT_COST, Standing
 from reader.memory import CACHE, DENIALS, JOURNAL, Memory, open_memory
+from reader.plan_rows import apply
+from reader.store import Store
 from shared.access.decide import Attempt, Denied, Granted, Knowledge, Reason, decide
 from shared.access.mode import Trust
 from shared.access.rows import Flag, Method
@@ -90,9 +94,9 @@ def test_a_new_reader_refuses_everybody(start: Callable[[], Memory]) -> None:
     assert (memory.ready, memory.health) == (False, CacheHealth.EMPTY)
     assert memory.know(KEY) == Knowledge()
     assert reason(memory) is Reason.NO_PLAN
-    assert not memory.lease_live()
+    assert not memory.know(None).lease_live
     assert memory.lease_standing() is Standing.LIVE
-    assert memory.settings().door is None
+    assert memory.know(None).door is None
 
 
 async def test_all_is_there_after_a_restart(
@@ -117,10 +121,10 @@ async def test_the_lease_is_paid_for_by_every_boot_even_without_a_minute_between
     office.edit([replace(DOOR, lease=3600)])
     await fill(start(), office)
     for number in range(int(3600 / BOOT_COST)):
-        assert start().lease_live(), number
+        assert start().know(None).lease_live, number
         machine.power_cut(1)
     memory = start()
-    assert not memory.lease_live()
+    assert not memory.know(None).lease_live
     assert memory.lease_standing() is Standing.ENDED
     assert reason(memory) is Reason.LEASE_ENDED
 
@@ -230,8 +234,46 @@ async def test_damage_that_shows_at_a_tap_refuses_it(
     assert memory.know(KEY) == Knowledge()
     assert reason(memory) is Reason.NO_PLAN
     assert not memory.ready
-    assert memory.settings().door is None
-    assert not memory.lease_live()
+    assert memory.know(None).door is None
+    assert not memory.know(None).lease_live
+
+
+async def test_a_decision_asks_each_file_once(start: Callable[[], Memory], office: Office) -> None:
+    memory = start()
+    await fill(memory, office)
+    assert isinstance(verdict(memory), Granted)
+    asked: list[str] = []
+    for store in (memory.cache, memory.denials):
+        store._database._reader.set_trace_callback(asked.append)
+    assert isinstance(verdict(memory), Granted)
+    assert len(asked) == 2
+
+
+async def test_what_is_denied_no_longer_is_judged_by_the_plan_that_followed(
+    start: Callable[[], Memory], office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = start()
+    office.deny(KEY)
+    await fill(memory, office)
+    office.deny(KEY, None)
+    office.edit([], [made_up(0).id])
+    [page] = office.delta(1)
+    update = office.deny_update(memory.denials.state.counter)
+    look = Store.look
+
+    def look_and_be_overtaken(store: Store[Any], *asked: Any) -> Any:
+        found = look(store, *asked)
+        # Both writing threads commit between the two questions.
+        monkeypatch.undo()
+        memory.cache._database.write_now(
+            lambda db: apply(db, page, iter([(page.put, page.delete)]))
+        )
+        memory.denials._database.write_now(lambda db: apply_update(db, update))
+        return found
+
+    monkeypatch.setattr(Store, "look", look_and_be_overtaken)
+    assert reason(memory) is Reason.REVOKED
+    assert reason(memory) is Reason.UNKNOWN
 
 
 async def test_uses_that_cannot_be_read_count_as_spent(
@@ -320,8 +362,8 @@ async def test_a_moment_in_which_nothing_can_be_read_refuses_and_passes(
     reader = store._database._reader
     reader.set_progress_handler(lambda: 1, 1)
     assert reason(memory) is Reason.NO_PLAN
-    assert not memory.settings().door
+    assert not memory.know(None).door
     assert not store.broken.is_set()
     reader.set_progress_handler(None, 0)
     assert isinstance(verdict(memory), Granted)
-    assert memory.settings().door == DOOR
+    assert memory.know(None).door == DOOR

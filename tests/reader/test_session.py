@@ -286,7 +286,7 @@ async def test_a_journal_that_cannot_be_read_stops_neither_plan_nor_door(
     office.deny(KEY)
     rig.controller.push()
     await rig.wait(1)
-    assert rig.memory.denials.cause(KEY) is DenyCause.REVOKED
+    assert rig.memory.denials.look_up(KEY)[1] is DenyCause.REVOKED
     await rig.wait(600)
     assert len(rig.controller.all(Hello)) < 10
 

@@ -109,7 +109,7 @@ async def test_somebody_who_insists_gets_no_race_and_holds_up_nothing(
             rig.controller.push()
         await rig.wait(0.1)
         if number == 51:
-            assert rig.memory.denials.cause(KEY) is not None
+            assert rig.memory.denials.look_up(KEY)[1] is not None
     assert len(rig.controller.all(State)) - before <= 11
     await rig.wait(2 * REPAIR_PAUSE)
     assert retained(rig).online
@@ -229,7 +229,7 @@ async def test_damage_is_found_after_a_start_reported_and_healed(
         assert rig.memory.ready
         assert await rig.memory.cache.verify()
         assert await rig.memory.denials.verify()
-        assert rig.memory.denials.cause(made_up(9).key) is DenyCause.REVOKED
+        assert rig.memory.denials.look_up(made_up(9).key)[1] is DenyCause.REVOKED
         assert rig.memory.cache.plan == office.state
         [event] = rig.controller.events("cache")
         assert "damaged" in (event.detail or "")

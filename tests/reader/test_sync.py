@@ -50,9 +50,9 @@ async def test_a_new_reader_gets_everything_at_once(rig: Rig, office: Office) ->
     assert (ack.plan, ack.deny_counter) == (office.state, 1)
     assert ack.session == hello.session
     assert rig.memory.ready
-    assert rig.memory.denials.cause(made_up(9).key) is DenyCause.REVOKED
+    assert rig.memory.denials.look_up(made_up(9).key)[1] is DenyCause.REVOKED
     assert rig.memory.lease_standing() is Standing.LIVE
-    assert rig.memory.lease_live()
+    assert rig.memory.know(None).lease_live
     assert rig.memory.clock.trust is Trust.TRUSTED
     assert rig.controller.complaints() == []
     assert len(rig.controller.all(Hello)) <= 2
@@ -75,7 +75,7 @@ async def test_a_revocation_is_acknowledged_at_once(rig: Rig, office: Office) ->
     rig.controller.push()
     await rig.wait(0.1)
     assert rig.controller.last(Ack).deny_counter == 2
-    assert rig.memory.denials.cause(KEY) is DenyCause.STOLEN
+    assert rig.memory.denials.look_up(KEY)[1] is DenyCause.STOLEN
     assert rig.memory.floor.deny_counter == 2
 
 
@@ -148,7 +148,7 @@ async def test_after_a_lost_line_the_reader_asks_for_what_it_missed(
     await rig.reconnect()
     assert rig.controller.last(Hello).session != session
     assert rig.controller.last(Ack).plan == office.state
-    assert rig.memory.denials.cause(KEY) is not None
+    assert rig.memory.denials.look_up(KEY)[1] is not None
 
 
 async def test_a_page_that_is_lost_is_asked_for(rig: Rig, office: Office) -> None:
@@ -370,7 +370,7 @@ async def test_a_late_answer_renews_the_lease_and_sets_no_clock(
         assert rig.controller.last(Hello) == hello
         rig.controller.say(lease)
         await rig.wait(0.1)
-        assert rig.memory.lease_live()
+        assert rig.memory.know(None).lease_live
         assert rig.memory.clock.trust is Trust.UNKNOWN
         # It counts from when it was asked for.
         spent = rig.memory.lease.spent_at(rig.memory.time.uptime())
