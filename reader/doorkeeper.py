@@ -29,7 +29,8 @@ class Doorkeeper:
         self._machine = DoorMachine()
         self._last: tuple[DoorMode, bool, bool] | None = None
         self._wake = asyncio.Event()
-        self._reports: asyncio.Queue[Report] = asyncio.Queue()
+        self._reports: list[Event] = []  # what is not written yet
+        self._reported = asyncio.Event()
         self.changed = asyncio.Event()  # mode or contact; the uplink clears it
 
     @property
@@ -83,6 +84,9 @@ class Doorkeeper:
                 tasks.create_task(self._write_reports())
         finally:
             self._hardware.strike.secure()
+            if self._reports:
+                # Written even if this is cancelled a second time.
+                await self._append(self._reports)
 
     async def spend(self, event: Event, grant_id: bytes | None) -> None:
         """Write down that a use is spent, of `grant_id` if this reader counts them.
@@ -92,13 +96,18 @@ class Doorkeeper:
         await self._memory.journal.append([event], spend=grant_id)
 
     async def record(self, events: Sequence[Event]) -> None:
-        """Write events into the journal, durably."""
+        """Write events into the journal, durably; what cannot be written is shown as trouble."""
+        if not await self._append(events):
+            self.refuse(Signal.TROUBLE)
+
+    async def _append(self, events: Sequence[Event]) -> bool:
         try:
             await self._memory.journal.append(events)
         except Unusable as error:
             # The door goes on: who is let in must not depend on a full card.
             logger.error("journal: %s; %d events are lost", error, len(events))  # noqa: TRY400
-            self.refuse(Signal.TROUBLE)
+            return False
+        return True
 
     def event(self, kind: EventKind, who: Who | None = None, **more: object) -> Event:
         """Return an event that happens now, by this reader's clock."""
@@ -125,8 +134,9 @@ class Doorkeeper:
                 self._hardware.strike.secure()
             case Show(signal):
                 self._hardware.indicator.show(signal)
-            case Report():
-                self._reports.put_nowait(effect)
+            case Report(kind, who):
+                self._reports.append(self.event(kind, who))
+                self._reported.set()
 
     def view(self) -> View:
         """What plan and clock say; nothing of a plan that is in doubt."""
@@ -162,8 +172,10 @@ class Doorkeeper:
 
     async def _write_reports(self) -> None:
         while True:
-            report = await self._reports.get()
-            await self.record([self.event(report.kind, report.who)])
+            await self._reported.wait()
+            self._reported.clear()
+            reports, self._reports = self._reports, []
+            await self.record(reports)
 
     @staticmethod
     def _now() -> float:

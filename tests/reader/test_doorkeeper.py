@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from reader.door import Who
 from reader.doorkeeper import SENSOR_RETRY, Doorkeeper
 from reader.memory import Memory, open_memory
 from shared.access.mode import DoorMode
-from shared.wire.events import EventKind, decode_event
+from shared.wire.events import Event, EventKind, decode_event
 from tests.reader.office import Office
 from tests.reader.rig import LoopTime
 from tests.reader.test_memory import fill, meddle
@@ -54,9 +54,13 @@ def door() -> DoorSim:
     return DoorSim(say=lambda _: None, clock=lambda: 0.0)
 
 
-def kinds(memory: Memory) -> list[str]:
+def events(memory: Memory) -> list[Event]:
     batch = memory.journal.batch(1)
-    return [decode_event(entry).kind.value for entry in batch.entries] if batch else []
+    return [decode_event(entry) for entry in batch.entries] if batch else []
+
+
+def kinds(memory: Memory) -> list[str]:
+    return [event.kind.value for event in events(memory)]
 
 
 async def stop(task: asyncio.Task[None]) -> None:
@@ -91,6 +95,48 @@ async def test_however_it_ends_the_strike_is_secured(memory: Memory, door: DoorS
     await asyncio.sleep(1)
     keeper.grant(60, ANNA)
     assert door.state.released
+    await stop(task)
+    assert not door.state.released
+
+
+async def test_what_happens_while_the_card_is_slow_has_its_own_time_and_is_not_lost_at_the_end(
+    memory: Memory, door: DoorSim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = memory.journal.append
+
+    async def append_slowly(what: Sequence[Event]) -> int:
+        first = await append(what)
+        await asyncio.sleep(10)
+        return first
+
+    monkeypatch.setattr(memory.journal, "append", append_slowly)
+    keeper = Doorkeeper(door, memory)
+    task = asyncio.create_task(keeper.run())
+    await asyncio.sleep(1)
+    times = []
+    for sensor in (Sensor.REX, Sensor.TAMPER, Sensor.FIRE):
+        times.append(int(memory.clock.seconds() * 1000))
+        door.set_sensor(sensor, active=True)
+        await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.sleep(0.1)
+    assert not door.state.released
+    await stop(task)
+    assert kinds(memory) == ["exit", "tamper", "fire"]
+    assert [event.at for event in events(memory)] == times
+
+
+async def test_a_journal_that_fails_at_the_end_does_not_move_the_strike(
+    memory: Memory, door: DoorSim, tmp_path: Path
+) -> None:
+    keeper = Doorkeeper(door, memory)
+    task = asyncio.create_task(keeper.run())
+    await asyncio.sleep(1)
+    meddle(tmp_path / "journal.db", "DROP TABLE entry")
+    keeper.grant(1, ANNA)
+    await asyncio.sleep(0)
+    door.set_sensor(Sensor.FIRE, active=True)
+    await asyncio.sleep(0)
     await stop(task)
     assert not door.state.released
 
