@@ -20,6 +20,7 @@ from reader.database import TooNew, Unusable
 from reader.enrol import EnrolmentRefused, enrol
 from reader.folder import FolderInUse, locked
 from reader.identity import (
+    IDENTITY,
     Enrolment,
     IdentityError,
     load_enrolment,
@@ -165,11 +166,19 @@ async def _run(settings: config.Config, enrolment: Enrolment, door_port_file: Pa
             links=await open_ble(settings.ble, name=enrolment.door),
             tags=await open_nfc(settings.nfc),
         )
-        address = config.broker(settings.broker or enrolment.broker)
+        address = _broker(settings, enrolment)
         bus = MqttBus(address, f"doorward-{enrolment.reader}")
         await app.run(devices, bus, enrolment, keys, memory)
     finally:
         memory.close()
+
+
+def _broker(settings: config.Config, enrolment: Enrolment) -> config.Broker:
+    """Return the broker that was written down, or else the one that enrolment named."""
+    if settings.broker:
+        return config.broker(settings.broker)
+    source = f"{settings.data / IDENTITY} (set 'broker' in the configuration, or enrol again)"
+    return config.broker(enrolment.broker, source)
 
 
 def _say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,9 @@ import aiomqtt
 
 from reader.bus import BusLost, Connection, Publication
 from reader.config import Broker
+from shared.wire.envelope import MAX_ENVELOPE
+
+logger = logging.getLogger(__name__)
 
 # The client library warns and prints tracebacks when a broker goes; that is ours to report.
 _quiet = logging.getLogger("reader.mqtt.client")
@@ -23,7 +27,18 @@ CONNECT_TIMEOUT = 5.0
 # Above 20 the client library gets slower, not faster.
 IN_FLIGHT = 20
 # A full incoming queue discards; a snapshot of a million grants has some 400 pages.
-MAX_QUEUED = 2_000
+MAX_QUEUED = 500
+
+
+class _Inbox(asyncio.Queue[aiomqtt.Message]):
+    """What has arrived. A hostile broker must not fill the memory with what nobody would read."""
+
+    def put_nowait(self, message: aiomqtt.Message) -> None:
+        payload: Any = message.payload
+        if len(payload or b"") <= MAX_ENVELOPE:
+            super().put_nowait(message)
+        else:
+            logger.debug("%d bytes are no message", len(payload))
 
 
 class MqttBus:
@@ -47,6 +62,7 @@ class MqttBus:
             keepalive=KEEPALIVE,
             timeout=CONNECT_TIMEOUT,
             max_inflight_messages=IN_FLIGHT,
+            queue_type=_Inbox,
             max_queued_incoming_messages=MAX_QUEUED,
             will=aiomqtt.Will(will.topic, will.payload, QOS, will.retain),
             # Without it every small publish waits for Nagle: 20 ms instead of 0.3.

@@ -34,7 +34,7 @@ JOURNAL_RETRY = 60.0
 REPAIR_PAUSE = 1.0
 GOODBYE_WITHIN = 1.0
 # The pages of a snapshot of a million grants. They wait here, so that what comes after them need
-# not: a revocation, a remote opening, a receipt.
+# not: a revocation, a remote opening, a receipt. More are dropped, and asked for later.
 MAX_PAGES_WAITING = 500
 
 
@@ -67,6 +67,7 @@ class Session:
         self._told = b""
         self._overwritten = asyncio.Event()
         self._plans: asyncio.Queue[tuple[Place, bytes]] = asyncio.Queue(MAX_PAGES_WAITING)
+        self._overflowed = False  # pages were dropped
         self._sync = Sync(
             enrolment,
             keys,
@@ -125,14 +126,23 @@ class Session:
             if place.leaf is Leaf.STATE:
                 self._check_state(message.payload)
             elif place.leaf is Leaf.PLAN:
-                await self._plans.put((place, message.payload))
+                self._put_aside(place, message.payload)
             else:
                 await self._take(place, message.payload)
+
+    def _put_aside(self, place: Place, payload: bytes) -> None:
+        try:
+            self._plans.put_nowait((place, payload))
+        except asyncio.QueueFull:
+            self._overflowed = True
 
     async def _take_plans(self) -> None:
         while True:
             place, payload = await self._plans.get()
             await self._take(place, payload)
+            if self._overflowed and self._plans.empty():
+                self._overflowed = False
+                self.ask_again()
 
     async def _take(self, place: Place, payload: bytes) -> None:
         before = self._sync.stored_upto
@@ -267,8 +277,8 @@ class Session:
         await self._say(Outgoing(Leaf.CLAIM, message))
 
     async def _refused(self, what: str) -> None:
-        logger.warning("refused: %s", what)
         if self._refusals.worth_recording(self._memory.time.uptime()):
+            logger.warning("refused: %s", what)
             event = self._door.event(EventKind.MESSAGE_REFUSED, detail=what[:200])
             await self._door.record([event])
 

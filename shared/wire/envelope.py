@@ -26,6 +26,9 @@ from shared.wire.topics import Leaf, Place
 
 T = TypeVar("T", bound=Message)
 
+# What is longer is nothing that could be opened: the message, the frame, the tag before it.
+MAX_ENVELOPE = MAX_MESSAGE + cose.FRAME + 1
+
 
 class PairwiseKey:
     """The secret that one reader and its controller share. Shows nothing."""
@@ -78,4 +81,12 @@ def _for(place: Place, message: T) -> T:
     return message
 
 
-__all__ = ["Forged", "Malformed", "PairwiseKey", "is_signed", "open_signed", "seal_signed"]
+__all__ = [
+    "MAX_ENVELOPE",
+    "Forged",
+    "Malformed",
+    "PairwiseKey",
+    "is_signed",
+    "open_signed",
+    "seal_signed",
+]

@@ -262,6 +262,13 @@ def test_ctrl_c_at_the_question_leaves_no_traceback(
     assert end.value.code == 130
 
 
+def test_a_broker_that_enrolment_named_wrongly_is_named_with_its_file(config: Path) -> None:
+    enrol(config, answer={**ANSWER, "broker": "office:1883"})
+    text = ended("run", "--config", config)
+    assert f"{config.with_name('data') / IDENTITY} (set 'broker' in the configuration" in text
+    assert "mqtt://host:1883" in text
+
+
 @contextmanager
 def daemon(config: Path) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
     """Run the daemon; give its process and a line to its simulated door."""

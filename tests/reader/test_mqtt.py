@@ -22,6 +22,7 @@ from reader.config import Broker
 from reader.memory import open_memory
 from reader.mqtt import MqttBus
 from reader.uplink import _first
+from shared.wire.envelope import MAX_ENVELOPE
 from shared.wire.topics import DOWN, Leaf, topic
 from tests.reader.clocks import Machine
 from tests.reader.keys import ENROLMENT, KEYS, READER
@@ -118,6 +119,32 @@ def test_a_line_that_breaks_is_a_lost_bus_for_whoever_listens_and_speaks() -> No
     async def read(messages: Any) -> None:
         async for _ in messages:
             pass
+
+    real(main())
+
+
+def test_what_is_larger_than_any_message_takes_up_no_memory() -> None:
+    async def main() -> None:
+        async with (
+            serving(TinyBroker()) as broker,
+            bus(broker.port).connect((PLAN,), WILL) as connection,
+        ):
+            broker.send(PLAN, b"x" * (MAX_ENVELOPE + 1))
+            broker.send(PLAN, b"y" * MAX_ENVELOPE)
+            assert (await anext(connection.messages())).payload == b"y" * MAX_ENVELOPE
+
+    real(main())
+
+
+def test_a_topic_that_none_can_have_is_a_lost_bus() -> None:
+    async def main() -> None:
+        async with (
+            serving(TinyBroker()) as broker,
+            bus(broker.port).connect((PLAN,), WILL) as connection,
+        ):
+            broker.send("doorward/#", b"x")
+            with pytest.raises(BusLost):
+                await anext(connection.messages())
 
     real(main())
 

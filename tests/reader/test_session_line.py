@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from hw.ports import Sensor
-from reader.session import REPAIR_PAUSE
+from reader.session import MAX_PAGES_WAITING, REPAIR_PAUSE
 from reader.sync import RENEW_EVERY
 from reader.upkeep import CHECK_AFTER, CHECKPOINT_EVERY
 from reader.uplink import RECONNECT_FIRST, RECONNECT_MAX
@@ -20,6 +20,7 @@ from shared.wire.envelope import PairwiseKey
 from shared.wire.messages import (
     Ack,
     CacheHealth,
+    PlanPage,
     State,
 )
 from shared.wire.topics import Leaf, Place, topic
@@ -141,6 +142,33 @@ async def test_a_revocation_overtakes_a_long_snapshot(rig: Rig, office: Office) 
     first = next(ack for ack in acks if ack.deny_counter == 2)
     assert first.plan == office.state_of(1)
     assert acks[-1].plan == office.state
+
+
+async def test_a_revocation_overtakes_more_pages_than_can_wait(
+    rig: Rig, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_page = rig.memory.cache.take_page
+
+    async def take_slowly(page: PlanPage) -> bool:
+        await asyncio.sleep(1)
+        return await take_page(page)
+
+    monkeypatch.setattr(rig.memory.cache, "take_page", take_slowly)
+    office.edit(many(4_000, first=100))
+    rig.controller.pages = 40
+    first, *rest = office.delta(1, pages=40)
+    rig.controller.say(first)
+    for _ in range(MAX_PAGES_WAITING + 10):
+        rig.controller.say(first)
+    rig.controller.say_all(rest)
+    office.deny(KEY)
+    rig.controller.say(office.deny_update(1), Leaf.DENY)
+    await rig.wait(1)
+    assert rig.memory.denials.look_up(KEY)[1] is DenyCause.REVOKED
+    assert rig.controller.last(Ack).deny_counter == 2
+    # What found no place is asked for when the others are through.
+    await rig.wait(MAX_PAGES_WAITING + 120)
+    assert rig.memory.cache.plan == office.state
 
 
 async def test_a_broker_that_drops_everybody_is_not_stormed(tmp_path: Path) -> None:

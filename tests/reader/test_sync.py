@@ -388,13 +388,16 @@ async def test_time_that_goes_back_far_ends_trust_and_is_reported(rig: Rig) -> N
     ]
 
 
-async def test_a_flood_of_forgeries_fills_no_journal(rig: Rig, office: Office) -> None:
+async def test_a_flood_of_forgeries_fills_neither_journal_nor_log(
+    rig: Rig, office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
     before = len(rig.controller.stored)
     for _ in range(300):
         rig.controller.say(office.snapshot()[0], key=CONTROLLER_KEY)
     await rig.wait(10)
     assert len(rig.controller.complaints()) == BURST
     assert len(rig.controller.stored) == before + BURST
+    assert sum("refused" in record.message for record in caplog.records) == BURST
     await rig.wait(50)
     rig.controller.say(office.snapshot()[0], key=CONTROLLER_KEY)
     await rig.wait(10)

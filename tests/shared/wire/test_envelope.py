@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from shared.credential.p256 import PrivateKey
 from shared.wire import cose, messages
 from shared.wire.envelope import (
+    MAX_ENVELOPE,
     Forged,
     Malformed,
     PairwiseKey,
@@ -342,7 +343,9 @@ def test_the_largest_message_arrives_and_no_larger_one() -> None:
     largest, larger = _page_of(MAX_MESSAGE), _page_of(MAX_MESSAGE + 1)
     assert [len(messages.encode(page)) - MAX_MESSAGE for page in (largest, larger)] == [0, 1]
 
-    assert open_any(seal_signed(largest, CONTROLLER, Leaf.PLAN), Leaf.PLAN) == largest
+    signed = seal_signed(largest, CONTROLLER, Leaf.PLAN)
+    assert len(signed) <= MAX_ENVELOPE
+    assert open_any(signed, Leaf.PLAN) == largest
     assert AT_READER.open(AT_CONTROLLER.seal(largest, Leaf.PLAN), at(Leaf.PLAN), *ALL) == largest
     with pytest.raises(Malformed, match="at most"):
         open_any(seal_signed(larger, CONTROLLER, Leaf.PLAN), Leaf.PLAN)
