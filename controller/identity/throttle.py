@@ -1,8 +1,13 @@
-"""Wrong codes and tokens fill leaky buckets, one per source and one for all; a full one makes wait.
+"""Wrong codes and tokens fill leaky buckets, one per source; a full one makes its source wait.
 
 Pure: time is passed in. A try counts as wrong until it is known to be right, so that many at the
 same moment are no more than many in a row. A right code neither fills nor empties anything in the
 end, so that somebody who has one invitation gains no more guesses at others.
+
+There is none for all sources together: whoever has a few hundred addresses would keep it full, and
+no phone would ever get a key. Nor is it needed: a code has 79 bits of chance, and a million sources
+that each guess as fast as they may for a week find one of a thousand invitations with a chance of
+one in 10^10.
 """
 
 from __future__ import annotations
@@ -13,8 +18,6 @@ from dataclasses import dataclass
 
 # Somebody who mistypes a code of sixteen characters ten times in a row should ask for a link.
 SOURCE_BURST, SOURCE_PER_SECOND = 10.0, 1 / 30
-# Many sources at once: no more guesses in all than this. A code has 80 bits of chance.
-GLOBAL_BURST, GLOBAL_PER_SECOND = 300.0, 1.0
 MAX_SOURCES = 10_000
 
 
@@ -23,8 +26,12 @@ class _Bucket:
     level: float = 0.0
     at: float = 0.0
 
-    def drained(self, now: float, per_second: float) -> float:
-        return max(0.0, self.level - max(0.0, now - self.at) * per_second)
+    def drained(self, now: float) -> float:
+        return max(0.0, self.level - max(0.0, now - self.at) * SOURCE_PER_SECOND)
+
+    def fill(self, now: float, by: float = 1) -> None:
+        self.level = max(0.0, self.drained(now) + by)
+        self.at = now
 
 
 class Throttle:
@@ -33,32 +40,25 @@ class Throttle:
     def __init__(self, *, max_sources: int = MAX_SOURCES) -> None:
         self._max_sources = max_sources
         self._sources: OrderedDict[str, _Bucket] = OrderedDict()
-        self._all = _Bucket()
 
     def wait(self, source: str, now: float) -> float:
         """Return how many seconds `source` has to wait before its next try; 0: none."""
         bucket = self._sources.get(source, _Bucket())
-        own = bucket.drained(now, SOURCE_PER_SECOND) + 1 - SOURCE_BURST
-        everybody = self._all.drained(now, GLOBAL_PER_SECOND) + 1 - GLOBAL_BURST
-        return max(0.0, own / SOURCE_PER_SECOND, everybody / GLOBAL_PER_SECOND)
+        too_full = bucket.drained(now) + 1 - SOURCE_BURST
+        return max(0.0, too_full / SOURCE_PER_SECOND)
 
     def count(self, source: str, now: float) -> None:
         """Count a try of `source`; it is a wrong one unless `forgive` follows."""
         bucket = self._sources.pop(source, _Bucket())
-        _fill(bucket, now, SOURCE_PER_SECOND)
-        _fill(self._all, now, GLOBAL_PER_SECOND)
+        bucket.fill(now)
         self._sources[source] = bucket
         while len(self._sources) > self._max_sources:
             self._sources.popitem(last=False)
 
     def forgive(self, source: str, now: float) -> None:
         """A try of `source` that was counted was right."""
-        for bucket, per_second in (
-            (self._sources.get(source), SOURCE_PER_SECOND),
-            (self._all, GLOBAL_PER_SECOND),
-        ):
-            if bucket is not None:
-                _fill(bucket, now, per_second, -1)
+        if (bucket := self._sources.get(source)) is not None:
+            bucket.fill(now, -1)
 
 
 def source_of(address: str) -> str:
@@ -72,8 +72,3 @@ def source_of(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((int(parsed), 64), strict=False))
     return str(parsed)
-
-
-def _fill(bucket: _Bucket, now: float, per_second: float, by: float = 1) -> None:
-    bucket.level = max(0.0, bucket.drained(now, per_second) + by)
-    bucket.at = now
