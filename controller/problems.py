@@ -41,6 +41,10 @@ class TooLarge(Problem):
     """More bytes than this request may have."""
 
 
+class TooSlow(Problem):
+    """The request has not arrived whole within the time there is for it."""
+
+
 class RateLimited(Problem):
     """Too many tries; come back in `retry_in` seconds."""
 

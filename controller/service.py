@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from controller.api.operator import Office
 from controller.app import build_app
 from controller.config import Config, Listen
+from controller.connections import Connection
 from controller.data_folder import DataFolder
 from controller.identity.api import Desk, make_router
 from controller.identity.keys import load_keys
@@ -98,6 +99,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Connection,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

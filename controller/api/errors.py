@@ -18,6 +18,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.api.reading import path_of, text_of
@@ -30,6 +32,7 @@ from controller.problems import (
     Problem,
     RateLimited,
     TooLarge,
+    TooSlow,
     Unauthorized,
 )
 
@@ -59,6 +62,8 @@ def answer_problem(problem: Problem) -> JSONResponse:
             return answer(400, "bad_request", text)
         case TooLarge(text=text):
             return answer(413, "too_large", text)
+        case TooSlow(text=text):
+            return answer(408, "too_slow", text, headers={"Connection": "close"})
         case Unauthorized(text=text):
             return answer(401, "invalid_token", text, headers={"WWW-Authenticate": "Bearer"})
         case RateLimited(text=text, retry_in=seconds):
@@ -86,12 +91,30 @@ def install(app: FastAPI) -> None:
         return answer(409, "conflict", "somebody else changed this at the same moment; try again")
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         if status is HTTPStatus.NOT_FOUND:
             return answer(404, "not_found", "there is nothing at this address")
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            return _not_that_method(request)
         name = status.phrase.lower().replace(" ", "_")
-        return answer(status, name, status.description, headers=error.headers)
+        text = "the body is not JSON" if status is HTTPStatus.BAD_REQUEST else status.description
+        return answer(status, name, text, headers=error.headers)
+
+
+def _not_that_method(request: Request) -> JSONResponse:
+    """Say what may be done here: a route knows its own method only, an address has several."""
+    allowed = [
+        method
+        for method in ("DELETE", "GET", "POST", "PUT")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    may = ", ".join(allowed)
+    text = f"this address does not take {ascii(request.method)[1:-1][:20]}, but {may}"
+    return answer(405, "method_not_allowed", text, headers={"Allow": may})
 
 
 def _of_parameters(error: RequestValidationError) -> Problem:
@@ -103,7 +126,9 @@ def _of_parameters(error: RequestValidationError) -> Problem:
         if where == "path":
             return NotFound("there is nothing at this address")
         if where == "body" and not place:
-            return Malformed("the body must be a JSON object")
+            return Malformed(
+                "the body must be a JSON object, with the header Content-Type: application/json"
+            )
         errors.setdefault(path_of(tuple(place)), []).append(text_of(detail))
     return Invalid(errors)
 
@@ -128,6 +153,8 @@ class Incidents:
 
         try:
             await self._app(scope, receive, watch)
+        except ClientDisconnect:
+            return  # in the middle of its own body: nobody is there to be answered
         except Exception:
             incident = secrets.token_hex(3)
             where = ascii(scope["path"])[:200]  # what a stranger sent, fit for a log

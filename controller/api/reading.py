@@ -12,20 +12,33 @@ from pydantic_core import ErrorDetails
 
 from controller.api.bodies import Body
 from controller.drafts import Draft
-from controller.problems import Malformed, TooLarge
+from controller.incoming import read_body
+from controller.problems import Malformed
 
 MAX_BODY = 2 * 1024 * 1024
 # Twenty thousand people with a card each are about 8 MB.
 MAX_IMPORT = 32 * 1024 * 1024
+# The longest import takes so long at one megabit a second.
+MAX_SECONDS = 300.0
 
 _TEXTS = {
     "missing": "is required",
     "string_type": "must be text",
     "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
     "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of fewer digits",
+    "int_from_float": "must be a whole number",
+    "finite_number": "must be a whole number",
     "list_type": "must be a list",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
+    "string_unicode": "must be text in UTF-8",
+    "string_pattern_mismatch": "must be written as {pattern} says",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+    "dict_type": "must be an object",
     "string_too_long": "must have at most {max_length} characters",
     "too_long": "must have at most {max_length} entries",
     "greater_than_equal": "must be {ge} or more",
@@ -36,13 +49,9 @@ _TEXTS = {
 async def read_object(request: Request, *, limit: int = MAX_BODY) -> dict[str, Any]:
     """Return the JSON object that is the body; no body is an empty object.
 
-    Raises `Malformed` and `TooLarge`.
+    Raises `Malformed`, `TooLarge` and `TooSlow`.
     """
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise TooLarge(f"the body has more than {limit} bytes")
+    body = await read_body(request, limit=limit, seconds=MAX_SECONDS)
     if not body:
         return {}
     try:

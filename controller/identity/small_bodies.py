@@ -12,21 +12,22 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
-from controller.problems import TooLarge
+from controller.incoming import read_body
 
 # Two keys and two proofs in hex are a kilobyte.
 MAX_BODY = 16 * 1024
+MAX_SECONDS = 10.0
 
 
 class SmallBodies(APIRoute):
-    """A route that raises `TooLarge` for longer bodies, before anything else."""
+    """A route that raises `TooLarge` and `TooSlow` before anything else."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the usual handler, given a body that has been read already."""
         handle = super().get_route_handler()
 
         async def handle_small(request: Request) -> Response:
-            body = await _read(request)
+            body = bytes(await read_body(request, limit=MAX_BODY, seconds=MAX_SECONDS))
 
             async def receive() -> Message:
                 return {"type": "http.request", "body": body, "more_body": False}
@@ -34,12 +35,3 @@ class SmallBodies(APIRoute):
             return await handle(Request(request.scope, receive))
 
         return handle_small
-
-
-async def _read(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            raise TooLarge(f"the body has more than {MAX_BODY} bytes")
-    return bytes(body)
