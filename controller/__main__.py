@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    for talkative in ("alembic", "uvicorn"):
+    # aiosqlite would tell every value that is written: people's names, hashes of secrets.
+    for talkative in ("aiosqlite", "alembic", "uvicorn"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     os.umask(0o077)  # whatever is written here is nobody else's
     try:

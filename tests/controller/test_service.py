@@ -23,7 +23,7 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "controller.toml"
     path.write_text(
         'data = "data"\nlisten = "127.0.0.1:0"\ntime_zone = "Europe/London"\n'
-        f'broker = "mqtt://me:hunter2@127.0.0.1:{free_port()}"\n',
+        f'broker = "mqtt://me:hunter2@127.0.0.1:{free_port()}"\nlog_level = "debug"\n',
         encoding="utf-8",
     )
     return path
@@ -120,7 +120,7 @@ def test_from_first_start_to_second(config: Path) -> None:
             assert client.post("/wallet/begin", content=b"{").status_code == 400
         assert main(["--config", str(config)]) == 1  # the folder is in use
         assert controller.stop() == 0
-        for hidden in (secret, token, "hunter2"):
+        for hidden in (secret, token, "hunter2", "Lovelace"):
             assert hidden not in controller.log
     files = {path.name: path.stat().st_mode & 0o777 for path in (config.parent / "data").iterdir()}
     assert set(files.values()) == {0o600}
