@@ -16,6 +16,7 @@ from controller.api import (
     doors,
     errors,
     groups,
+    headers,
     history,
     people,
     readers,
@@ -63,7 +64,7 @@ def build_app(office: Office, routers: Iterable[APIRouter] = ()) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        middleware=[Middleware(errors.Incidents)],
+        middleware=[Middleware(headers.Headers), Middleware(errors.Incidents)],
         # An address is what it is: a redirect would send the token once more.
         redirect_slashes=False,
     )

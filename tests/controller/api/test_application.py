@@ -13,11 +13,14 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import event
+from starlette.types import Message
 
 from controller.api.operator import Office
 from controller.app import build_app
+from controller.identity.api import Desk, make_router
 from controller.problems import Gone, RateLimited
 from controller.store.database import Database
+from tests.controller.building import CONTROLLER
 from tests.controller.client import PREFIX, PUBLIC_URL, TOKEN, Api
 
 pytestmark = pytest.mark.slow  # every test builds a whole installation
@@ -66,6 +69,13 @@ async def test_pages_for_people(api: Api, path: str) -> None:
 
 
 @pytest.fixture
+def building(database: Database) -> FastAPI:
+    """The application with the routes for phones and readers."""
+    desk = Desk(database, CONTROLLER, PUBLIC_URL, "mqtt://broker.example")
+    return build_app(Office(database, TOKEN, PUBLIC_URL), [make_router(desk)])
+
+
+@pytest.fixture
 async def broken(database: Database) -> httpx.AsyncClient:
     """An application with routes that fail in several ways."""
     router = APIRouter()
@@ -96,6 +106,49 @@ async def test_a_failure_is_a_number_here_and_the_rest_in_the_log(
     assert "1234" not in response.text
     assert said["incident"] in caplog.text
     assert "RuntimeError" in caplog.text
+
+
+@pytest.mark.parametrize("path", [f"{PREFIX}/people", "/wallet/begin"])
+async def test_who_hangs_up_is_no_incident(
+    building: FastAPI, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """Anybody may do so as often as they like: the log is not theirs to fill."""
+    messages: list[Message] = [
+        {"type": "http.request", "body": b'{"first_name":', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answers: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    headers = [(b"authorization", f"Bearer {TOKEN}".encode())]
+    await building(
+        {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "query_string": b"",
+            "headers": headers,
+            "client": ("192.0.2.1", 5000),
+        },
+        receive,
+        send,
+    )
+    assert answers == []
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("path", ["/", "/wallet", "/fails", "/nothing", f"{PREFIX}/people"])
+async def test_no_answer_is_kept_guessed_or_framed(broken: httpx.AsyncClient, path: str) -> None:
+    headers = (await broken.get(path)).headers
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 
 async def test_other_answers_have_the_same_shape(broken: httpx.AsyncClient) -> None:
