@@ -20,8 +20,9 @@ DESCRIPTION = """
 Doors, people, credentials and what happens at the doors, of one Doorward installation.
 
 * Instants are ISO 8601 in UTC with `Z`; what you send may have any offset.
-* Bodies may be bare or inside a wrapper (`person`, `door`, `person_credential`, ...); unknown keys
-  are ignored; in a PUT, fields that are not given keep their value.
+* Bodies are JSON objects, bare or inside a wrapper (`person`, `door`, `person_credential`, ...).
+  Unknown keys are ignored, and of a key that is there twice the last counts; null where nothing
+  can be null counts as not given. In a PUT, fields that are not given keep their value.
 * Every answer to an edit has the header `Doorward-Change`: follow it under `/changes/{id}` until
   every reader has confirmed it.
 * Lists come in pages (`page`, `per_page`); headers say how many there are in all. A page beyond
@@ -40,21 +41,28 @@ class ErrorAnswer(BaseModel):
         description="By field, for `validation_failed`.",
         examples=[{"first_name": ["is required"]}],
     )
+    retry_in: int | None = Field(default=None, description="Seconds, for `rate_limited`.")
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the documentation of the errors with these statuses, and of a missing token."""
+    return problems(401, *statuses)
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the documentation of the errors with these statuses."""
     texts = {
         400: "The body is not a JSON object.",
         401: "No token, or not the right one.",
         404: "There is no such thing (any more).",
+        408: "The body came too slowly.",
         409: "Not as things stand.",
+        410: "It was there once; the text says what became of it.",
         413: "The body is too large.",
         422: "Fields that cannot be accepted, all of them.",
+        429: "Too many wrong tries; `retry_in` says how many seconds to wait.",
     }
-    return {
-        status: {"model": ErrorAnswer, "description": texts[status]} for status in (401, *statuses)
-    }
+    return {status: {"model": ErrorAnswer, "description": texts[status]} for status in statuses}
 
 
 def reads(model: type[Body]) -> DependsOn:
@@ -139,9 +147,12 @@ code,pre{font-family:ui-monospace,monospace;font-size:.9em}
 pre{background:#f5f5f5;padding:.75rem;overflow:auto}
 .m{display:inline-block;width:4.5rem;font-weight:700}
 .get{color:#06c}.post{color:#080}.put{color:#a60}.delete{color:#b00}
+.what{margin-left:.8rem;color:#666}h4{margin:1rem 0 .3rem}
+details[open]{border-left:3px solid #ccc;padding-left:1rem;margin:.5rem 0 1.5rem}
+details[open]>summary{margin-left:-1rem;padding-left:1rem}
 table{border-collapse:collapse}
 td{text-align:left;padding:.15rem .8rem .15rem 0;vertical-align:top}
-@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}pre{background:#252525}
+@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}pre{background:#252525}.what{color:#aaa}
 .get{color:#6af}.post{color:#6c6}.put{color:#ea6}.delete{color:#f77}}
 </style></head><body><h1>Doorward API</h1><p id="about">Reading the description&hellip;</p>
 <noscript>This page needs JavaScript; the description itself is
@@ -156,50 +167,96 @@ const make = (tag, text, name) => {
   if (name) node.className = name;
   return node;
 };
-const resolve = (api, schema, depth = 0) => {
-  if (!schema || depth > 6) return schema;
-  if (schema.$ref) {
-    return resolve(api, api.components.schemas[schema.$ref.split("/").pop()], depth + 1);
-  }
-  const seen = {...schema};
-  if (seen.items) seen.items = resolve(api, seen.items, depth + 1);
-  if (seen.properties) {
-    seen.properties = Object.fromEntries(Object.entries(seen.properties)
-      .map(([key, value]) => [key, resolve(api, value, depth + 1)]));
-  }
-  return seen;
+const inline = (node, text) => {
+  text.split("`").forEach((part, index) => node.append(index % 2 ? make("code", part) : part));
+  return node;
 };
-const show = (api, title, content) => {
+const prose = text => (text || "").trim().split(/\\n\\n+/).map(block => {
+  if (!block.startsWith("* ")) return inline(make("p"), block);
+  const list = make("ul");
+  block.slice(2).split(/\\n\\* /).forEach(item => list.append(inline(make("li"), item)));
+  return list;
+});
+const find = (api, schema) =>
+  schema.$ref ? api.components.schemas[schema.$ref.split("/").pop()] : schema;
+const kind = (api, schema) => {
+  const said = find(api, schema);
+  if (said.anyOf) return said.anyOf.map(one => kind(api, one)).join(" or ");
+  if (said.enum) return said.enum.map(value => JSON.stringify(value)).join(", ");
+  if (said.type === "array") return "list of " + kind(api, said.items || {});
+  return said.format || said.type || "anything";
+};
+const limits = schema => [
+  (schema.description || "").replace(/\\.$/, ""),
+  schema.minimum === undefined ? "" : "from " + schema.minimum,
+  schema.maximum === undefined || schema.maximum > 2 ** 53 ? "" : "to " + schema.maximum,
+  schema.maxLength === undefined ? "" : "at most " + schema.maxLength + " characters",
+  schema.maxItems === undefined ? "" : "at most " + schema.maxItems + " entries",
+  ["number", "boolean"].includes(typeof schema.default) ? "else " + schema.default : "",
+].filter(text => text).join("; ");
+const row = (table, name, type, text) => {
+  const line = make("tr"), first = make("td");
+  first.append(make("code", name));
+  line.append(first, make("td", type), inline(make("td"), text));
+  table.append(line);
+};
+const rows = (api, table, schema, before = "", depth = 0) => {
+  const said = find(api, schema);
+  if (said.type === "array") return rows(api, table, said.items || {}, before + "[].", depth);
+  const needed = said.required || [];
+  for (const [name, one] of Object.entries(said.properties || {})) {
+    const must = needed.includes(name) && table.dataset.marks ? " (required)" : "";
+    const inner = (one.anyOf || [one]).find(each => each.$ref || each.type === "array") || {};
+    row(table, before + name, kind(api, one) + must, limits(one));
+    const next = before + name + (inner.type === "array" ? "[]." : ".");
+    if (depth < 4) rows(api, table, inner.type === "array" ? inner.items : inner, next, depth + 1);
+  }
+};
+const show = (api, title, content, marks) => {
   const json = content && content["application/json"];
   if (!json) return [];
-  const text = JSON.stringify(json.example || resolve(api, json.schema), null, 2);
-  return [make("h4", title), make("pre", text)];
+  const table = make("table");
+  if (marks) table.dataset.marks = "yes";
+  rows(api, table, json.schema, "");
+  const heading = make("h4", title), type = find(api, json.schema).type;
+  if (type === "array") heading.append(" (a list)");
+  const example = json.example ? [make("pre", JSON.stringify(json.example, null, 2))] : [];
+  return [heading, ...(table.rows.length ? [table] : []), ...example];
 };
 const operation = (api, path, method, said) => {
   const details = make("details"), summary = make("summary");
-  summary.append(make("span", method.toUpperCase(), "m " + method), make("code", path),
-    " " + (said.summary || ""));
-  details.append(summary, make("p", said.description || ""));
+  const [first, ...rest] = (said.description || said.summary || "").split("\\n\\n");
+  summary.append(make("span", method.toUpperCase(), "m " + method), make("code", path));
+  summary.append(inline(make("span", "", "what"), first));
+  details.append(summary, ...prose(rest.join("\\n\\n")));
+  if (!said.security) details.append(make("p", "Needs no token."));
   if (said.parameters) {
     const table = make("table");
     for (const one of said.parameters) {
-      const row = make("tr"), name = make("td");
-      name.append(make("code", one.name));
-      row.append(name, make("td", one.in), make("td", one.description || ""));
-      table.append(row);
+      row(table, one.name, kind(api, one.schema) + ", in the " + one.in,
+        limits({...one.schema, description: one.description}));
     }
-    details.append(table);
+    details.append(make("h4", "Parameters"), table);
   }
-  if (said.requestBody) details.append(...show(api, "Body", said.requestBody.content));
+  if (said.requestBody) details.append(...show(api, "Body", said.requestBody.content, true));
   for (const [status, answer] of Object.entries(said.responses || {})) {
-    details.append(make("p", status + " " + answer.description));
-    if (status < "300") details.append(...show(api, "Answer", answer.content));
+    if (status < "300") details.append(...show(api, "Answer " + status, answer.content));
+  }
+  const errors = Object.entries(said.responses || {}).filter(([status]) => status >= "400");
+  if (errors.length) {
+    const table = make("table");
+    for (const [status, answer] of errors) row(table, status, "", answer.description);
+    details.append(make("h4", "Refusals"), table);
   }
   return details;
 };
+const tokens = api => Object.values(api.components.securitySchemes || {}).flatMap(scheme => [
+  make("h2", "token"), ...prose(scheme.description),
+  make("pre", 'curl -H "Authorization: Bearer $(cat operator.token)" '
+    + location.origin + "/api/3/doors"),
+]);
 fetch("openapi.json").then(answer => answer.json()).then(api => {
-  document.querySelector("#about").textContent = api.info.description;
-  document.querySelector("#about").style.whiteSpace = "pre-line";
+  document.querySelector("#about").replaceWith(...prose(api.info.description), ...tokens(api));
   const sections = {};
   for (const [path, methods] of Object.entries(api.paths)) {
     for (const [method, said] of Object.entries(methods)) {
