@@ -13,7 +13,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
+from controller.api.documents import problems
 from controller.identity import enrolment, redemption, wallet
 from controller.identity.enrolment import Application
 from controller.identity.keys import ControllerKeys
@@ -30,13 +32,20 @@ def _hex(text: str) -> str:
     try:
         bytes.fromhex(text)
     except ValueError:
-        raise ValueError("must be hex digits, two a byte") from None
+        raise PydanticCustomError("hex", "must be hex digits, two a byte") from None
+    return text
+
+
+def _printable(text: str) -> str:
+    # It will stand in records that people read, on a terminal too.
+    if not text.isprintable():
+        raise PydanticCustomError("printable", "must not hold control characters")
     return text
 
 
 Hex = Annotated[str, Field(max_length=512), AfterValidator(_hex)]
 Secret = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(max_length=200)]
+Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 
 
 class CodeBody(BaseModel):
@@ -113,7 +122,9 @@ class Desk:
 
 def make_router(desk: Desk) -> APIRouter:
     """Return the routes `/wallet/...` and `/enrol/reader`, which stand at the root."""
-    router = APIRouter(route_class=SmallBodies)
+    router = APIRouter(
+        route_class=SmallBodies, responses=problems(400, 404, 408, 410, 413, 422, 429)
+    )
 
     @router.post("/wallet/begin", tags=["wallet"])
     async def begin(body: CodeBody, request: Request) -> dict[str, Any]:
@@ -128,7 +139,7 @@ def make_router(desk: Desk) -> APIRouter:
             "site": opened.site,
         }
 
-    @router.post("/wallet/redeem", tags=["wallet"])
+    @router.post("/wallet/redeem", tags=["wallet"], responses=problems(409))
     async def redeem(body: RedeemBody, request: Request) -> dict[str, Any]:
         """Turn an invitation into a credential for a key that the phone holds."""
         with desk.trying(request, WrongCode):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select
 
 from controller.store.tables import Change
 from shared.credential.p256 import PrivateKey
-from tests.controller.client import Api
+from tests.controller.client import TOKEN, Api
 from tests.controller.keys import hex_key
 
 LONG = "x" * 201
@@ -243,9 +245,59 @@ async def test_a_body_may_not_be_endless(api: Api) -> None:
     assert (status, said["error"]) == (413, "too_large")
 
 
-async def test_a_method_that_is_not_there(api: Api) -> None:
-    status, said = await api.refused("PATCH", "/people/1", {})
-    assert (status, said["error"]) == (405, "method_not_allowed")
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/people/1", "DELETE, GET, PUT"), ("/people", "GET, POST"), ("/doors/1/admit", "POST")],
+)
+async def test_a_method_that_is_not_there(api: Api, path: str, allowed: str) -> None:
+    for method in ("PATCH", "OPTIONS"):
+        response = await api.ask(method, path, {})
+        assert (response.status_code, response.json()["error"]) == (405, "method_not_allowed")
+        assert response.headers["Allow"] == allowed
+        assert f"{method}, but {allowed}" in response.json()["error_description"]
+
+
+# One of every kind that JSON has.
+ANYTHING = [5, -1, 2**63, 2**70, 1.5, "", "x", "\x00", True, [], ["x"], [[]], {}, {"x": 1}]
+
+
+async def test_what_is_said_is_said_in_words_of_ours(api: Api, app: FastAPI) -> None:
+    """Not in those of the library that found it, which speak of inputs and of patterns."""
+    said: list[list[str]] = []
+    for path, methods in app.openapi()["paths"].items():
+        for method in methods.keys() & {"post", "put"}:
+            fields = _fields(app, methods[method])
+            for value in ANYTHING:
+                body = dict.fromkeys(fields, value)
+                response = await api.client.request(
+                    method,
+                    path.format_map(_Ones()),
+                    json=body,
+                    headers={"Authorization": f"Bearer {TOKEN}"},
+                )
+                assert response.status_code < 500, (path, body)
+                said += response.json().get("errors", {}).values() if response.is_error else []
+    for query in ("page=x", "group_id=x", "page=1e9", "per_page=NaN"):
+        said += (await api.wrong("GET", f"/people?{query}")).values()
+    for query in ("kind=x", "sort=x", "since=x", "door_id=1.5", "n=x"):
+        said += (await api.wrong("GET", f"/events?{query}")).values()
+    texts = {text for several in said for text in several}
+    assert len(texts) > 20
+    assert {text for text in texts if re.search("[Ii]nput|String|Value error", text)} == set()
+
+
+class _Ones(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "1"
+
+
+def _fields(app: FastAPI, operation: dict[str, Any]) -> list[str]:
+    """Return the names of the fields that the body of `operation` may have."""
+    if "requestBody" not in operation:
+        return []
+    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    schema = app.openapi()["components"]["schemas"][reference.split("/")[-1]]
+    return list(schema["properties"])
 
 
 async def test_bodies_bare_or_wrapped(api: Api) -> None:

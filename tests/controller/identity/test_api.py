@@ -160,7 +160,9 @@ async def test_a_get_redeems_nothing(http: httpx.AsyncClient, path: str) -> None
         ("/wallet/doors", {"credential": ""}),
         ("/enrol/reader", {"token": ""}),
         ("/enrol/reader", {"identity_key": "0x04"}),
+        ("/wallet/redeem", {"device": "Pixel\x1b[2J"}),
         ("/enrol/reader", {"software": ["x"]}),
+        ("/enrol/reader", {"software": "1.0\n2.0"}),
     ],
 )
 async def test_what_cannot_be_read_is_refused_by_field(
