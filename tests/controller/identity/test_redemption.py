@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, replace
 
@@ -222,6 +223,26 @@ class TestOnlyOnce:
             await guest.redeem(first)
         await guest.redeem(second)
         assert (await credential_row(guest)).public_key == point(PHONE + 1)
+
+    async def test_at_the_same_instant(self, guest: Guest) -> None:
+        """Everybody has the nonce; whoever comes first has the key, and nobody else."""
+        opened = await begin(guest.building.database, guest.code)
+        phones = [guest.signed(opened.nonce, PHONE + number) for number in range(4)]
+        ends = await asyncio.gather(*map(guest.redeem, phones), return_exceptions=True)
+        assert sorted(type(end).__name__ for end in ends) == ["Gone"] * 3 + ["Issued"]
+        first = [isinstance(end, Issued) for end in ends].index(True)
+        assert (await credential_row(guest)).public_key == phones[first].public_key
+
+    async def test_while_it_is_revoked(self, guest: Guest) -> None:
+        """Whichever comes first: in the end there is no key."""
+        for first in (True, False):
+            other = await invite(guest.building, guest.person)
+            redemption = await other.answer()
+            both = [other.redeem(redemption), guest.building.remove_card(other.handle)]
+            ends = await asyncio.gather(*both[:: 1 if first else -1], return_exceptions=True)
+            assert all(not isinstance(end, Exception) or isinstance(end, Gone) for end in ends)
+            row = await credential_row(other)
+            assert (row.public_key, row.issuance) == (None, "revoked")
 
     async def test_a_stale_nonce_is_refused(self, guest: Guest, clock: Clock) -> None:
         redemption = await guest.answer()
