@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from tests.bench import decisions, fanout, ingest, pkoc, plan
+from tests.bench import api, decisions, fanout, ingest, pkoc, plan
 from tests.bench.report import Figure, Progress
 
 CHUNK = 20_000
@@ -58,6 +58,11 @@ def _ingest(progress: Progress, *, quick: bool) -> list[Figure]:
     return ingest.run(progress, readers=100, live=100, drained=2_000)
 
 
+def _api(progress: Progress, *, quick: bool) -> list[Figure]:
+    people, requests = (2_000, 200) if quick else (100_000, 3_000)
+    return api.run(progress, people, requests)
+
+
 BENCHES: dict[str, Callable[..., list[Figure]]] = {
     "plan": _plan,
     "pkoc": _pkoc,
@@ -65,6 +70,7 @@ BENCHES: dict[str, Callable[..., list[Figure]]] = {
     "fanout": _fanout,
     "crowd": _crowd,
     "ingest": _ingest,
+    "api": _api,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
 import sys
@@ -26,7 +27,14 @@ class Servers:
 
     broker: Broker
     controller: str
+    pid: int  # of the controller
     http: httpx.AsyncClient
+
+    def processor_seconds(self) -> float:
+        """Return what the controller has used of processors so far, which other load leaves."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     async def post(self, path: str, body: dict[str, object]) -> Any:
         """Make something and return it."""
@@ -59,7 +67,7 @@ async def serve(folder: Path) -> AsyncIterator[Servers]:
         await _until(lambda: _listens(port), "the broker", folder / "broker.log")
         log = folder / "controller.log"
         command = (sys.executable, "-m", "controller", "--config", str(config))
-        await stack.enter_async_context(_process(log, *command))
+        process = await stack.enter_async_context(_process(log, *command))
         address = folder / "controller" / "http.address"
         await _until(address.is_file, "the controller", log)
         url = f"http://{address.read_text(encoding='ascii').strip()}"
@@ -67,7 +75,8 @@ async def serve(folder: Path) -> AsyncIterator[Servers]:
         client = httpx.AsyncClient(
             base_url=f"{url}/api/3", headers={"Authorization": f"Bearer {token}"}, timeout=30
         )
-        yield Servers(Broker("127.0.0.1", port), url, await stack.enter_async_context(client))
+        http = await stack.enter_async_context(client)
+        yield Servers(Broker("127.0.0.1", port), url, process.pid, http)
 
 
 def _broker(folder: Path, port: int) -> tuple[str, ...]:
