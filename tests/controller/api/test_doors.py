@@ -72,7 +72,7 @@ async def test_settings_reach_the_reader(api: Api) -> None:
     reader = await Listener.join(api.database, await api.reader(door))
     body = {"methods": ["pkoc-ble", "pkoc-nfc", "pkoc-nfc"], "fail_safe": True}
     said = await api.put(f"/doors/{door}", {**body, "release_extended_seconds": 60})
-    assert said["methods"] == ["pkoc-ble", "pkoc-nfc"]  # its order is the one that cards are tried in
+    assert said["methods"] == ["pkoc-ble", "pkoc-nfc"]  # cards are tried in this order
     row = (await reader.listen()).door
     assert [method.value for method in row.methods] == said["methods"]
     assert (row.fail_safe, row.release_extended) == (True, 60)
