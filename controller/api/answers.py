@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import (
@@ -394,8 +395,11 @@ def _reader(view: ReaderView) -> dict[str, Any]:
 
 def _columns(row: tables.Base, answer: type[Answer]) -> dict[str, Any]:
     """Return those columns of `row` that `answer` has under the same name."""
-    return {
-        name: getattr(row, name)
-        for name in row.__table__.columns.keys()  # noqa: SIM118 - a column collection is no dict
-        if name in answer.model_fields
-    }
+    return {name: getattr(row, name) for name in _shared(type(row), answer)}
+
+
+@cache
+def _shared(table: type[tables.Base], answer: type[Answer]) -> tuple[str, ...]:
+    """Return the names that columns of `table` and fields of `answer` have in common."""
+    columns = table.__table__.columns.keys()
+    return tuple(name for name in columns if name in answer.model_fields)
