@@ -19,6 +19,7 @@ from shared.access.schedule import MAX_ID
 # The reader's plan counts days of holidays from 1970 and instants in seconds up to 2^40.
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9999, 12, 31)
 MAX_LIST = 100_000
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
 def refuse(text: str) -> PydanticCustomError:
@@ -72,7 +73,7 @@ def _instant(value: Any) -> Any:
 
 
 def _time(text: str) -> str:
-    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+    if not re.fullmatch(_TIME, text):
         raise refuse("must be a time of day from 00:00 to 23:59")
     return text
 
@@ -167,8 +168,18 @@ DayName = Annotated[
     AfterValidator(_day_name),
     Field(json_schema_extra={"enum": list(DAYS)}),
 ]
-TimeOfDay = Annotated[str, StringConstraints(strict=True), AfterValidator(_time)]
-EndOfDay = Annotated[str, StringConstraints(strict=True), AfterValidator(_end)]
+TimeOfDay = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_time),
+    Field(description="From 00:00 to 23:59.", json_schema_extra={"pattern": f"^{_TIME}$"}),
+]
+EndOfDay = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_end),
+    Field(description="From 00:00 to 24:00.", json_schema_extra={"pattern": f"^({_TIME}|24:00)$"}),
+]
 Zone = Annotated[str, StringConstraints(strict=True, max_length=64), AfterValidator(_zone)]
 Methods = Annotated[
     list[Annotated[str, Field(json_schema_extra={"enum": [method.value for method in Method]})]],

@@ -52,6 +52,18 @@ async def test_the_description_is_whole(api: Api) -> None:
     assert "HTTPValidationError" not in schemas
     assert schemas["PersonNew"]["required"] == ["first_name", "last_name"]
     assert "required" not in schemas["PersonChange"]
+    for field, good, bad in (("start_time", "23:59", "24:00"), ("end_time", "24:00", "24:01")):
+        pattern = schemas["Block"]["properties"][field]["pattern"]
+        assert re.search(pattern, good)
+        assert not re.search(pattern, bad)
+
+
+async def test_what_phones_and_readers_may_be_told_is_described(building: FastAPI) -> None:
+    paths = building.openapi()["paths"]
+    for path in ("/wallet/begin", "/wallet/redeem", "/wallet/doors", "/wallet/decline"):
+        assert {"400", "404", "410", "413", "422", "429"} <= paths[path]["post"]["responses"].keys()
+    assert "409" in paths["/wallet/redeem"]["post"]["responses"]
+    assert "410" in paths["/enrol/reader"]["post"]["responses"]
 
 
 async def test_the_page_needs_no_internet(api: Api) -> None:
