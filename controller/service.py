@@ -22,12 +22,14 @@ from controller.identity.keys import load_keys
 from controller.intent.installation import prepare, renew_calendars
 from controller.storage import open_database
 from controller.store.database import Database
+from controller.store.uninterrupted import uninterrupted
 from controller.sync.mqtt import BrokerAddress, MqttBus
 from controller.sync.service import SyncService
 
 logger = logging.getLogger(__name__)
 
-DAY = 86_400.0
+# Years come into view once a year, but a clock may be put right at any time.
+RENEWAL = 3_600.0
 # Requests under way have so long to end once we are told to stop.
 GRACE = 5
 
@@ -86,10 +88,10 @@ async def _run(
 
 async def _renew(database: Database) -> None:
     while True:
-        renewed = await renew_calendars(database)
+        renewed = await uninterrupted(renew_calendars(database))
         if renewed:
             logger.info("calendars renewed for sites %s", renewed)
-        await asyncio.sleep(DAY)
+        await asyncio.sleep(RENEWAL)
 
 
 class _Server(uvicorn.Server):

@@ -12,6 +12,8 @@ from shared.access.calendar import DAY, OffsetFrom
 # ahead, and back far enough to date an event that waited in a journal.
 WINDOW_YEARS = 13
 AHEAD_YEARS = 12
+# A clock that says less is wrong. The window of this year reaches far beyond it all the same.
+EARLIEST_YEAR = 2025
 
 
 class UnknownTimeZone(ValueError):
@@ -20,7 +22,7 @@ class UnknownTimeZone(ValueError):
 
 def window_end(now: int) -> int:
     """Return the UTC second until which offsets are compiled at the UTC second `now`."""
-    year = datetime.fromtimestamp(now, UTC).year
+    year = max(datetime.fromtimestamp(now, UTC).year, EARLIEST_YEAR)
     return _new_year(year + AHEAD_YEARS)
 
 

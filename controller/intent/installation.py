@@ -35,7 +35,8 @@ async def prepare(database: Database, *, time_zone: str, own_keys: Iterable[byte
 async def renew_calendars(database: Database) -> list[int]:
     """Send readers the years that came into view, or what a new tz database says.
 
-    Returns the numbers of the sites concerned.
+    A window that a wrong clock moved too far ahead is moved back. Returns the numbers of the
+    sites concerned.
     """
     until = window_end(database.clock() // 1000) * 1000
     async with database.read() as session:
@@ -44,13 +45,13 @@ async def renew_calendars(database: Database) -> list[int]:
         subject = f"site {', '.join(map(str, stale))}"[:200]
         async with database.write(actor=SYSTEM, action="calendar.renew", subject=subject) as uow:
             for site in await uow.session.scalars(select(Site).where(Site.id.in_(stale))):
-                site.offsets_until = max(site.offsets_until, until)
+                site.offsets_until = until
             uow.touch_sites(stale)
     return stale
 
 
 async def _stale(session: AsyncSession, until: int) -> list[int]:
-    """Return the sites whose calendars reach less far, or are not what they would be now."""
+    """Return the sites whose calendars end at another time, or are not what they would be now."""
     told = (
         select(Door.site_id, CompiledRow.body)
         .join(Reader, Reader.door_id == Door.id)
@@ -64,6 +65,6 @@ async def _stale(session: AsyncSession, until: int) -> list[int]:
         view = await sites.get(session, site.id)
         wanted = encode_row(calendar_row(site, view.holidays))
         differs = any(number == site.id and body != wanted for number, body in bodies)
-        if differs or site.offsets_until < until:
+        if differs or site.offsets_until != until:
             stale.add(site.id)
     return sorted(stale)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from sqlalchemy import select
 
@@ -12,9 +14,10 @@ from controller.intent.readers import EPOCH
 from controller.problems import Invalid
 from controller.store.database import Database
 from controller.store.tables import Change, Setting, Site
+from shared.access.calendar import local_time
 from shared.credential.p256 import ORDER
 from tests.controller.client import Api
-from tests.controller.conftest import Clock
+from tests.controller.conftest import NOON, Clock
 from tests.controller.keys import hex_key, point
 from tests.controller.readers import Listener
 
@@ -59,6 +62,32 @@ async def test_calendars_are_renewed_when_a_year_comes_into_view(api: Api, clock
     assert await renew_calendars(api.database) == []
     change = (await api.get("/changes?per_page=1"))[0]
     assert (change["actor"], change["action"]) == ("system", "calendar.renew")
+
+
+@pytest.mark.parametrize("year", [1970, 2100])
+async def test_a_clock_that_was_wrong_leaves_no_calendar_that_lacks_today(
+    api: Api, clock: Clock, year: int
+) -> None:
+    """A board without a battery wakes up in 1970, one with a bad crystal anywhere."""
+    reader = await Listener.join(api.database, await api.reader(await api.door()))
+    clock.now = int(datetime(year, 3, 1, tzinfo=UTC).timestamp()) * 1000
+    await renew_calendars(api.database)
+    await api.post("/sites", {"name": "Annex", "time_zone": "Europe/London"})
+    if year == 1970:
+        assert covers(await reader.listen(), NOON)
+    clock.now = NOON
+    await renew_calendars(api.database)
+    assert covers(await reader.listen(), NOON)
+    async with api.database.read() as session:
+        ends = set(await session.scalars(select(Site.offsets_until)))
+    assert ends == {reader.calendar.until * 1000}
+
+
+def covers(reader: Listener, now: int) -> bool:
+    """Return whether a reader knows its local time at `now` and ten years later."""
+    calendar = reader.calendar
+    seconds = (now // 1000, now // 1000 + 3652 * 86_400)
+    return all(local_time(calendar.offsets, calendar.until, at) is not None for at in seconds)
 
 
 async def test_a_new_time_zone_database_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
