@@ -21,7 +21,6 @@ BUSY_MS = 10_000
 READERS = 8
 
 _PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
     # Committed means on the disk: an acknowledged event or revocation survives a power cut.
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
@@ -41,10 +40,24 @@ class Engines:
         """Return engines for the file `path`; it is made at the first connection."""
         return cls(_engine(path, writes=True), _engine(path, writes=False))
 
+    async def log_ahead(self) -> None:
+        """Let readers and a writer work side by side. Changes the file: once it is known as ours.
+
+        The file remembers it. Cannot be done within a transaction.
+        """
+        async with self.writer.connect() as connection:
+            await connection.run_sync(_log_ahead)
+
     async def dispose(self) -> None:
         """Close every connection."""
         await self.reader.dispose()
         await self.writer.dispose()
+
+
+def _log_ahead(connection: Connection) -> None:
+    cursor = connection.connection.cursor()  # the driver's: SQLAlchemy's would begin
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.close()
 
 
 def _engine(path: Path, *, writes: bool) -> AsyncEngine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from importlib.resources import as_file, files
 
 from alembic import command
@@ -9,6 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DatabaseError
 
 from controller.store.engine import Engines
 
@@ -22,8 +24,23 @@ async def migrate(engines: Engines) -> bool:
 
     All steps are one transaction. Raises `UnknownSchema`.
     """
-    async with engines.writer.begin() as connection:
-        return await connection.run_sync(_migrate)
+    try:
+        async with engines.writer.begin() as connection:
+            migrated = await connection.run_sync(_migrate)
+    except DatabaseError as error:
+        if not _is_damaged(error):
+            raise
+        raise UnknownSchema(
+            f"{engines.writer.url.database} is not a database, or a damaged one:"
+            " restore a backup, or choose another data folder."
+        ) from error
+    await engines.log_ahead()
+    return migrated
+
+
+def _is_damaged(error: DatabaseError) -> bool:
+    codes = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+    return getattr(error.orig, "sqlite_errorcode", None) in codes
 
 
 def _migrate(connection: Connection) -> bool:

@@ -70,10 +70,20 @@ async def test_somebody_elses_database_is_refused_untouched(tmp_path: Path) -> N
     connection = sqlite3.connect(tmp_path / "other.db")
     connection.execute("CREATE TABLE recipes (id INTEGER)")
     connection.commit()
+    before = (tmp_path / "other.db").read_bytes()
     with pytest.raises(UnknownSchema, match="recipes"):
         await open_database(tmp_path / "other.db")
     assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
     connection.close()
+    assert (tmp_path / "other.db").read_bytes() == before
+
+
+async def test_a_file_that_is_no_database_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "letter.db"
+    path.write_bytes(b"Dear Sir or Madam, " * 100)
+    with pytest.raises(UnknownSchema, match=r"letter\.db.*not a database.*backup"):
+        await open_database(path)
+    assert path.read_bytes() == b"Dear Sir or Madam, " * 100
 
 
 async def test_a_migration_that_fails_leaves_an_empty_database(
