@@ -54,8 +54,13 @@ async def page(session: AsyncSession, which: Filter, window: Window) -> Page[Eve
     if which.since is not None:
         query = query.where(EventRecord.at >= which.since)
     if which.credential is not None:
-        named = select(Credential.id).where(Credential.handle == which.credential)
-        query = query.where(EventRecord.credential_id == named.scalar_subquery())
+        # Whose it is says where to look: an index of its own would cost every event.
+        for column, of in (
+            (EventRecord.credential_id, Credential.id),
+            (EventRecord.person_id, Credential.person_id),
+        ):
+            named = select(of).where(Credential.handle == which.credential)
+            query = query.where(column == named.scalar_subquery())
     order = (EventRecord.at, EventRecord.id)
     ordered = query.order_by(*(column.desc() for column in order) if which.newest_first else order)
     found = await fetch(session, ordered, window)

@@ -42,10 +42,15 @@ class Base(DeclarativeBase):
     )
 
 
+def _index_where(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """Return an index over some rows of a table only."""
+    some = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=some, postgresql_where=some)
+
+
 def _live_index(name: str, *columns: str, unique: bool = False) -> Index:
     """Return an index over the rows of a table that are not deleted."""
-    live = text("deleted_at IS NULL")
-    return Index(name, *columns, unique=unique, sqlite_where=live, postgresql_where=live)
+    return _index_where(name, *columns, where="deleted_at IS NULL", unique=unique)
 
 
 # Where a number names something in readers' plans or in records, it is never given out again.
@@ -383,6 +388,7 @@ class Change(Base):
     detail: Mapped[str | None] = mapped_column(String(500))
     committed_at: Mapped[int] = mapped_column(Millis)
     processed_at: Mapped[int | None] = mapped_column(Millis)
+    __table_args__ = (_index_where("ix_change_processing", "id", where="processed_at IS NULL"),)
 
 
 class ChangeTarget(Base):
