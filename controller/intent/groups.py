@@ -64,7 +64,9 @@ async def update(uow: UnitOfWork, number: int, draft: Draft) -> GroupView:
 async def remove(uow: UnitOfWork, number: int) -> None:
     """Remove a group, from its access plans too. Raises `NotFound`."""
     group = await existing(uow.session, Group, number)
-    uow.touch_people((await linked(uow.session, GROUP_PEOPLE, [number]))[number])
+    members = (await linked(uow.session, GROUP_PEOPLE, [number]))[number]
+    for plan in (await linked(uow.session, GROUP_PLANS, [number]))[number]:
+        uow.touch_plan(plan, people=members)
     await unlink(uow.session, GROUP_PEOPLE, number)
     await unlink(uow.session, GROUP_PLANS, number)
     await uow.session.delete(group)
