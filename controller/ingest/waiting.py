@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from shared.wire.messages import EventBatch
+from shared.wire.messages import MAX_BATCH, EventBatch
 
 # A thousand live events, or two full batches of a draining journal, make one commit worth its wait.
 GROUP_ENTRIES = 1_000
@@ -13,9 +13,10 @@ GROUP_ENTRIES = 1_000
 MAX_REPLAYED = 150_000
 # Live events have room of their own, so that a draining site does not shut them out.
 MAX_LIVE = 50_000
-# A reader sends two thousand before it waits for a receipt, and may send them twice; whoever
-# sends more at once takes nobody's room but its own.
-MAX_PER_READER = 4_000
+# A reader sends two thousand, and the batch that exceeds them, before it waits for a receipt. What
+# it sends again while they wait would only be looked up to find it there; and whoever floods takes
+# nobody's room but its own.
+MAX_PER_READER = 5 * MAX_BATCH
 
 
 class Waiting:

@@ -70,16 +70,16 @@ def test_a_group_is_as_large_as_a_commit_is_worth() -> None:
 def test_each_kind_has_room_of_its_own() -> None:
     waiting = Waiting()
     for number in range(MAX_REPLAYED // MAX_BATCH):
-        assert waiting.offer(replayed(number % 40, number, MAX_BATCH))
+        assert waiting.offer(replayed(number % 60, number, MAX_BATCH))
     assert not waiting.offer(replayed(0, 1))
-    assert not waiting.offer(replayed(40, 1))
+    assert not waiting.offer(replayed(60, 1))
     for number in range(MAX_LIVE // MAX_BATCH):
-        assert waiting.offer(batch(50 + number % 20, number + 1, MAX_BATCH))
-    assert not waiting.offer(batch(80, 1))
+        assert waiting.offer(batch(70 + number % 20, number + 1, MAX_BATCH))
+    assert not waiting.offer(batch(90, 1))
     while waiting:
         waiting.take()
     assert waiting.offer(replayed(0, 1, MAX_BATCH))
-    assert waiting.offer(batch(50, 1, MAX_BATCH))
+    assert waiting.offer(batch(70, 1, MAX_BATCH))
 
 
 def test_nobody_takes_the_room_of_others() -> None:
