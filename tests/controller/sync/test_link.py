@@ -7,14 +7,7 @@ import math
 import pytest
 
 from controller.sync.core import Held, Wanted
-from controller.sync.link import (
-    GATHER_MOST,
-    GATHER_QUIET,
-    PAGE_TIME,
-    RETRY_FIRST,
-    Link,
-    Receipt,
-)
+from controller.sync.link import GATHER_MOST, GATHER_QUIET, PAGE_TIME, RETRY_FIRST, Link, Receipt
 from shared.wire.messages import Ack, CacheHealth, Hello, PlanState
 
 READER = "reader0001"
