@@ -18,6 +18,7 @@ from reader.store import Store
 from shared import cbor
 from shared.access.rows import (
     Calendar,
+    CardIssuers,
     Door,
     Grant,
     Row,
@@ -33,6 +34,8 @@ _STATE_AND_GRANTS = (
     "SELECT body, seal FROM state UNION ALL SELECT body, NULL FROM row WHERE key BETWEEN ? AND ?"
 )
 
+NO_ISSUERS = CardIssuers()
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -42,6 +45,7 @@ class Settings:
     door: Door | None = None
     calendar: Calendar | None = None
     schedules: dict[int, Schedule] = field(default_factory=dict)
+    card_issuers: CardIssuers = NO_ISSUERS
 
 
 class PlanCache(Store[Settings]):
@@ -102,6 +106,7 @@ def _read_settings(db: sqlite3.Connection) -> Settings:
         return Settings()
     door: Door | None = None
     calendar: Calendar | None = None
+    issuers = NO_ISSUERS
     schedules = {}
     for (body,) in db.execute("SELECT body FROM row WHERE key < ?", (b"\x04",)):
         match _row(body):
@@ -111,9 +116,11 @@ def _read_settings(db: sqlite3.Connection) -> Settings:
                 pass
             case Schedule() as schedule:
                 schedules[schedule.id] = schedule
+            case CardIssuers() as issuers:
+                pass
             case Grant():
                 pass
-    return Settings(plan, door, calendar, schedules)
+    return Settings(plan, door, calendar, schedules, issuers)
 
 
 def _row(body: object) -> Row:

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from shared.access.rows import Method
+from shared.access.mode import Clock
+from shared.access.rows import CardIssuers, Method
 from shared.credential.exchange import Dialogue
 from shared.credential.outcome import Outcome, Proven, Standard, Strength, Transport
 from shared.credential.p256 import OwnKeys
+from shared.credential.piv import authorities
 from shared.credential.piv import reader as piv
+from shared.credential.piv.authorities import Authorities
 from shared.credential.pkoc import nfc_reader as pkoc
+from shared.credential.pkoc import suppliers
 from shared.credential.pkoc.identity import ReaderIdentity
-from shared.credential.pkoc.nfc_messages import TRANSACTION_ID_SIZE
+from shared.credential.pkoc.nfc_messages import CHALLENGE_SIZE, TRANSACTION_ID_SIZE
+from shared.credential.pkoc.suppliers import Suppliers
 from shared.credential.selection import try_in_order
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Issuers:
+    """The card issuers of a plan, read."""
+
+    row: CardIssuers
+    suppliers: Suppliers
+    authorities: Authorities
+
+
+_NOBODY = _Issuers(CardIssuers(), Suppliers({}), Authorities([]))
 
 
 class Standards:
@@ -23,34 +45,74 @@ class Standards:
         """Take who this reader is, and the keys that are nobody's credential."""
         self._identity = identity
         self._own_keys = own_keys
+        self._issuers = _NOBODY
 
-    def over_nfc(self, methods: Sequence[Method]) -> Dialogue[Outcome] | None:
-        """Return what to ask a card at a door of `methods`, or None: nothing by commands."""
-        found = [dialogue for each in methods if (dialogue := self._dialogue(each)) is not None]
-        return try_in_order(found) if found else None
+    def over_nfc(
+        self, methods: Sequence[Method], issuers: CardIssuers, clock: Clock
+    ) -> Dialogue[Outcome] | None:
+        """Return what to ask a card at a door of `methods`, or None: nothing by commands.
 
-    def _dialogue(self, method: Method) -> Dialogue[Outcome] | None:
-        match method:
-            case Method.PKOC_NFC:
-                number = secrets.token_bytes(TRANSACTION_ID_SIZE)
-                return pkoc.dialogue(self._identity, number, own_keys=self._own_keys)
-            case Method.PIV_NFC:
-                nonce = secrets.token_bytes(piv.NONCE_SIZE)
-                name = self._identity.reader_identifier
-                return piv.dialogue(name, nonce, own_keys=self._own_keys)
-            case Method.PKOC_BLE | Method.PKOC_BLE_ECDHE | Method.CARD_NUMBER:
-                return None
+        Of one standard's two methods the first in order says when it is tried; PKOC cards without
+        certificate, and PIV cards of any issuer, are taken if either of its methods takes them.
+        """
+        if issuers != self._issuers.row:
+            self._issuers = _read(issuers)
+        now = datetime.fromtimestamp(clock.now, UTC) if clock.trusted else None
+        found: dict[Standard, Dialogue[Outcome]] = {}
+        for method in methods:
+            match method:
+                case Method.PKOC_NFC | Method.PKOC_NFC_VALIDATED:
+                    found.setdefault(Standard.PKOC, self._pkoc(methods, now))
+                case Method.PIV_NFC | Method.PIV_NFC_VALIDATED:
+                    found.setdefault(Standard.PIV, self._piv(methods, now))
+                case Method.PKOC_BLE | Method.PKOC_BLE_ECDHE | Method.CARD_NUMBER:
+                    pass
+        return try_in_order(list(found.values())) if found else None
+
+    def _pkoc(self, methods: Sequence[Method], now: datetime | None) -> Dialogue[Outcome]:
+        number = secrets.token_bytes(TRANSACTION_ID_SIZE)
+        se_v2 = None
+        if Method.PKOC_NFC_VALIDATED in methods:
+            se_v2 = pkoc.SeV2(
+                secrets.token_bytes(CHALLENGE_SIZE),
+                self._issuers.suppliers,
+                now.date() if now else None,
+                required=Method.PKOC_NFC not in methods,
+            )
+        return pkoc.dialogue(self._identity, number, own_keys=self._own_keys, se_v2=se_v2)
+
+    def _piv(self, methods: Sequence[Method], now: datetime | None) -> Dialogue[Outcome]:
+        trust = None
+        if Method.PIV_NFC not in methods:
+            clock = authorities.Clock(now) if now else None
+            trust = piv.Trust(self._issuers.authorities, clock)
+        nonce = secrets.token_bytes(piv.NONCE_SIZE)
+        name = self._identity.reader_identifier
+        return piv.dialogue(name, nonce, own_keys=self._own_keys, trust=trust)
 
 
 def method_of(proven: Proven) -> Method:
     """Return the method that `proven` came by. `KeyError` for one that no door can take."""
-    return _METHODS[proven.standard, proven.transport, proven.strength]
+    vouched = proven.issuer is not None
+    return _METHODS[proven.standard, proven.transport, proven.strength, vouched]
 
 
 _METHODS = {
-    (Standard.PKOC, Transport.BLE, Strength.MUTUAL): Method.PKOC_BLE_ECDHE,
-    (Standard.PKOC, Transport.BLE, Strength.ONE_WAY): Method.PKOC_BLE,
-    (Standard.PKOC, Transport.NFC, Strength.ONE_WAY): Method.PKOC_NFC,
-    (Standard.PIV, Transport.NFC, Strength.ONE_WAY): Method.PIV_NFC,
-    (Standard.CARD_NUMBER, Transport.NFC, Strength.CLONEABLE): Method.CARD_NUMBER,
+    (Standard.PKOC, Transport.BLE, Strength.MUTUAL, False): Method.PKOC_BLE_ECDHE,
+    (Standard.PKOC, Transport.BLE, Strength.ONE_WAY, False): Method.PKOC_BLE,
+    (Standard.PKOC, Transport.NFC, Strength.ONE_WAY, False): Method.PKOC_NFC,
+    (Standard.PKOC, Transport.NFC, Strength.ONE_WAY, True): Method.PKOC_NFC_VALIDATED,
+    (Standard.PIV, Transport.NFC, Strength.ONE_WAY, False): Method.PIV_NFC,
+    (Standard.PIV, Transport.NFC, Strength.ONE_WAY, True): Method.PIV_NFC_VALIDATED,
+    (Standard.CARD_NUMBER, Transport.NFC, Strength.CLONEABLE, False): Method.CARD_NUMBER,
 }
+
+
+def _read(row: CardIssuers) -> _Issuers:
+    try:
+        keys = {each.reference: suppliers.load_key(each.key) for each in row.suppliers}
+        issuers = Authorities.load(row.authorities, row.intermediates, row.revocations)
+    except ValueError as error:
+        logger.error("card issuers: %s; no certificate counts until they are mended", error)  # noqa: TRY400
+        return replace(_NOBODY, row=row)
+    return _Issuers(row, Suppliers(keys), issuers)

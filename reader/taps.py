@@ -181,14 +181,17 @@ class Taps:
                     pass
 
     async def _serve_tag(self, tag: Tag) -> None:
-        methods = self._methods()
+        door = self._door.view().door
+        # Without a plan a card is asked what most doors ask, so that the refusal says why.
+        methods = door.methods if door is not None else (Method.PKOC_NFC,)
         outcome = await self._interrogate(tag, methods)
         if outcome == _FOREIGN and Method.CARD_NUMBER in methods:
             outcome = judge_uid(tag.uid)
         await self._judge(outcome)
 
     async def _interrogate(self, tag: Tag, methods: Sequence[Method]) -> Outcome:
-        dialogue = self._standards.over_nfc(methods) if tag.iso_dep else None
+        issuers, clock = self._memory.card_issuers(), self._memory.clock.read()
+        dialogue = self._standards.over_nfc(methods, issuers, clock) if tag.iso_dep else None
         if dialogue is None:
             return _FOREIGN
         session = TagSession(dialogue, now=_now())
@@ -313,11 +316,6 @@ class Taps:
     def _permits(self, method: Method) -> bool:
         door = self._door.view().door
         return door is not None and method in door.methods
-
-    def _methods(self) -> Sequence[Method]:
-        """What this door takes; without a plan what most doors do, so that the refusal says why."""
-        door = self._door.view().door
-        return door.methods if door is not None else (Method.PKOC_NFC,)
 
 
 def _now() -> float:

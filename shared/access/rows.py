@@ -1,4 +1,4 @@
-"""The rows a plan is made of: the door, its site's calendar, schedules, grants.
+"""The rows a plan is made of: the door, its site's calendar, schedules, card issuers, grants.
 
 A plan is a set of rows. A row travels, is stored and is hashed as its deterministic CBOR array,
 whose first member is the kind; `row_key` names the place it takes, so that a newer row replaces an
@@ -28,7 +28,9 @@ class Method(enum.Enum):
     PKOC_NFC = "pkoc-nfc"
     PKOC_BLE = "pkoc-ble"  # the un-encrypted flow; only where a door allows it
     PKOC_BLE_ECDHE = "pkoc-ble-ecdhe"
+    PKOC_NFC_VALIDATED = "pkoc-nfc-validated"  # with a certificate of a supplier in `CardIssuers`
     PIV_NFC = "piv-nfc"
+    PIV_NFC_VALIDATED = "piv-nfc-validated"  # with one that leads to an authority in `CardIssuers`
     CARD_NUMBER = "card-number"  # cloneable: a number that anybody can copy, for migration only
 
 
@@ -90,6 +92,31 @@ class Calendar(msgspec.Struct, frozen=True, array_like=True, tag=2):
         return local_time(self.offsets, self.until, now)
 
 
+class Supplier(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody who issues PKOC cards: the name in their certificates, and a public key.
+
+    `key` is a point (65 bytes, uncompressed), or an RSA key as SubjectPublicKeyInfo in DER.
+    """
+
+    reference: Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{16}\Z")]
+    key: Annotated[bytes, msgspec.Meta(min_length=65, max_length=600)]
+
+
+Der = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_ROW)]
+
+
+class CardIssuers(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Whose certificates count at this door, for the methods that want one. All as DER."""
+
+    suppliers: Annotated[tuple[Supplier, ...], msgspec.Meta(max_length=16)] = ()
+    authorities: Annotated[tuple[Der, ...], msgspec.Meta(max_length=8)] = ()
+    intermediates: Annotated[tuple[Der, ...], msgspec.Meta(max_length=8)] = ()
+    revocations: Annotated[tuple[Der, ...], msgspec.Meta(max_length=8)] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.suppliers or self.authorities)
+
+
 class Grant(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """`key` may enter by access plan `plan`: at times of `schedule`, within validity, so often.
 
@@ -117,8 +144,9 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, tag=4):
         return bool(self.flags & flag.value)
 
 
-Row = Door | Calendar | Schedule | Grant
+Row = Door | Calendar | Schedule | Grant | CardIssuers
 
+CARD_ISSUERS_KEY = b"\x00"
 DOOR_KEY = b"\x01"
 CALENDAR_KEY = b"\x02"
 
@@ -149,6 +177,8 @@ def row_key(row: Row) -> bytes:
             return schedule_key(row.id)
         case Grant():
             return row.id
+        case CardIssuers():
+            return CARD_ISSUERS_KEY
 
 
 def encode_row(row: Row) -> bytes:

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace
 
 from hw.ports import Signal
 from reader.standards import Standards, method_of
 from shared.access.decide import Reason
-from shared.access.rows import Method
+from shared.access.mode import Clock, Trust
+from shared.access.rows import CardIssuers, Method, Supplier
 from shared.credential.apdu import CommandAPDU
 from shared.credential.card import Card
 from shared.credential.card_number import judge_uid
 from shared.credential.identifier import of_uid
 from shared.credential.outcome import Proven, Standard, Strength, Transport
 from shared.credential.p256 import OwnKeys
+from shared.credential.pkoc.cvc import Certificate
 from shared.credential.pkoc.identity import ReaderIdentity
-from shared.credential.pkoc.nfc_holder import PkocApplication
+from shared.credential.pkoc.nfc_holder import Certified, PkocApplication
+from tests.reader.clocks import NOW
 from tests.reader.keys import KEYS
 from tests.reader.office import DOOR, FRAME, Office, grant_of
 from tests.reader.people import Cards, CardTag, Phones
 from tests.reader.place import ALICE, BOB, Place
 from tests.reader.rig import running
-from tests.shared.credential.keys import LOCATION, SITE
-from tests.shared.credential.piv.cards import ECC, ROOT, card, rsa_key
+from tests.shared.credential.keys import LOCATION, SITE, key
+from tests.shared.credential.piv.cards import DAY, ECC, ROOT, Authority, card, rsa_key
+from tests.shared.credential.pkoc.test_cvc import CLAIMS, IIR, SUPPLIER
 
 PIV = card(ROOT.issue(ECC.native))
 UID = bytes.fromhex("04A1B2C3D4E5F6")
@@ -133,14 +140,87 @@ async def test_a_door_without_nfc_asks_nothing(place: Place) -> None:
 
 def test_there_is_nothing_to_ask_where_no_standard_is_taken() -> None:
     standards = Standards(ReaderIdentity(SITE, LOCATION, KEYS.pkoc), OwnKeys(()))
-    assert standards.over_nfc([]) is None
-    assert standards.over_nfc([Method.PKOC_BLE, Method.CARD_NUMBER]) is None
+    clock = Clock(0, Trust.UNKNOWN)
+    for methods in ([], [Method.PKOC_BLE, Method.CARD_NUMBER]):
+        assert standards.over_nfc(methods, CardIssuers(), clock) is None
 
 
 def test_every_method_is_known_by_what_was_proven() -> None:
     uid = judge_uid(UID)
     assert isinstance(uid, Proven)
     assert method_of(uid) is Method.CARD_NUMBER
+    piv = Proven(b"", Standard.PIV, Transport.NFC, Strength.ONE_WAY, "CN=root")
+    assert method_of(piv) is Method.PIV_NFC_VALIDATED
     strange = Proven(b"", Standard.CARD_NUMBER, Transport.BLE, Strength.MUTUAL)
     with pytest.raises(KeyError):
         method_of(strange)
+
+
+# Cards whose issuer counts
+
+CLAIMED = dataclasses.replace(CLAIMS, effective=date(2020, 1, 1))
+CVC = Certified(key("card"), Certificate.issue(CLAIMED, SUPPLIER))
+ISSUED = Card([PkocApplication(ALICE, certified=CVC)])
+VALIDATED = (Method.PKOC_NFC_VALIDATED, Method.PIV_NFC_VALIDATED)
+ISSUERS = CardIssuers(
+    suppliers=(Supplier(IIR, SUPPLIER.public.point),),
+    authorities=(ROOT.certificate.public_bytes(Encoding.DER),),
+)
+
+
+THEN = datetime.fromtimestamp(NOW, UTC)
+
+
+class TestIssued:
+    async def test_a_card_of_a_supplier_opens(self, place: Place) -> None:
+        await place.edit(ISSUERS, grant_of(CVC.key.public, 4))
+        assert await show(place, CardTag(ALICE, answers=ISSUED.receive), *VALIDATED)
+        event = await place.only()
+        assert (event.method, event.person) == (Method.PKOC_NFC_VALIDATED, 1004)
+
+    async def test_a_good_certificate_alone_opens_nothing(self, place: Place) -> None:
+        await place.edit(ISSUERS)
+        assert not await show(place, CardTag(ALICE, answers=ISSUED.receive), *VALIDATED)
+        event = await place.only()
+        assert (event.reason, event.method) == (Reason.UNKNOWN, Method.PKOC_NFC_VALIDATED)
+
+    async def test_a_supplier_that_is_not_in_the_plan(self, place: Place) -> None:
+        await place.edit(grant_of(CVC.key.public, 4))
+        assert not await show(place, CardTag(ALICE, answers=ISSUED.receive), *VALIDATED)
+        event = await place.only()
+        assert event.reason is Reason.BAD_PROOF
+        assert (event.detail or "").startswith("unknown_issuer")
+
+    async def test_a_card_without_certificate(self, place: Place) -> None:
+        await place.edit(ISSUERS)
+        assert not await show(place, CardTag(ALICE), *VALIDATED)
+        event = await place.only()
+        assert (event.detail or "").startswith("flow_not_allowed")
+
+    async def test_unless_the_door_takes_both(self, place: Place) -> None:
+        await place.edit(ISSUERS)
+        assert await show(place, CardTag(ALICE), Method.PKOC_NFC, *VALIDATED)
+        assert (await place.only()).method is Method.PKOC_NFC
+
+    async def test_a_staff_card_of_an_authority_opens(self, place: Place) -> None:
+        await place.edit(ISSUERS, grant_of(ECC.public, 2))
+        good = card(ROOT.issue(ECC.native, start=THEN - DAY, end=THEN + DAY))
+        assert await show(place, CardTag(ALICE, answers=good.receive), *VALIDATED)
+        assert (await place.only()).method is Method.PIV_NFC_VALIDATED
+
+    async def test_a_staff_card_of_somebody_else(self, place: Place) -> None:
+        await place.edit(ISSUERS, grant_of(ECC.public, 2))
+        other = card(Authority("another root").issue(ECC.native, start=THEN - DAY, end=THEN + DAY))
+        assert not await show(place, CardTag(ALICE, answers=other.receive), *VALIDATED)
+        assert ((await place.only()).detail or "").startswith("unknown_issuer")
+        assert await show(place, CardTag(ALICE, answers=other.receive), Method.PIV_NFC)
+
+    async def test_issuers_that_cannot_be_read_are_nobody(self, place: Place) -> None:
+        for broken in (
+            replace(ISSUERS, authorities=(b"no certificate",)),
+            replace(ISSUERS, suppliers=(Supplier(IIR, bytes(65)),)),
+            replace(ISSUERS, revocations=(b"no list",)),
+        ):
+            await place.edit(broken, grant_of(CVC.key.public, 4))
+            assert not await show(place, CardTag(ALICE, answers=ISSUED.receive), *VALIDATED)
+        assert {event.reason for event in await place.accesses()} == {Reason.BAD_PROOF}

@@ -72,6 +72,20 @@ class Authorities:
                 raise ValueError(f"{issuer.subject.rfc4514_string()!a:.80} may not issue")
         self._revocations = tuple(revocations)
 
+    @classmethod
+    def load(
+        cls, anchors: Iterable[bytes], intermediates: Iterable[bytes], revocations: Iterable[bytes]
+    ) -> Authorities:
+        """Read all of them from DER. `ValueError` for what cannot be read, or may not issue."""
+        try:
+            return cls(
+                map(x509.load_der_x509_certificate, anchors),
+                map(x509.load_der_x509_certificate, intermediates),
+                map(x509.load_der_x509_crl, revocations),
+            )
+        except UNREADABLE as error:
+            raise ValueError(str(error)) from None
+
     def check(self, certificate: x509.Certificate, clock: Clock | None) -> str:
         """The name of the authority to which `certificate`, a card's, leads.
 

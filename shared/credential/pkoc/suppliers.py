@@ -9,10 +9,14 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from shared.credential.errors import RuleBroken
+from shared.credential.p256 import POINT_SIZE, PublicKey
 
 REFERENCE = re.compile(r"[A-Z0-9]{16}")
 # Below this a factorisation is within reach; above, a verification takes a door's whole patience.
@@ -44,6 +48,25 @@ class RsaKey:
 
     def __repr__(self) -> str:
         return f"RsaKey({self._native.key_size} bits)"
+
+
+def load_key(data: bytes) -> IssuerKey:
+    """Read a point (65 bytes, uncompressed), or an RSA key as SubjectPublicKeyInfo in DER.
+
+    `ValueError` for anything else.
+    """
+    if len(data) == POINT_SIZE:
+        try:
+            return PublicKey.parse(data)
+        except RuleBroken as broken:
+            raise ValueError(str(broken)) from None
+    try:
+        native = load_der_public_key(data)
+    except UnsupportedAlgorithm:
+        native = None
+    if isinstance(native, rsa.RSAPublicKey):
+        return RsaKey(native)
+    raise ValueError("neither a P-256 point nor an RSA key")
 
 
 class Suppliers:

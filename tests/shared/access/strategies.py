@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from shared.access.calendar import Holiday, OffsetFrom
 from shared.access.decide import Attempt, DenyCause, Factor, Knowledge, Reservation
 from shared.access.mode import Clock, Trust
-from shared.access.rows import ALL_FLAGS, Calendar, Door, Flag, Grant, Method, Modes, Row
+from shared.access.rows import (
+    ALL_FLAGS,
+    Calendar,
+    CardIssuers,
+    Door,
+    Flag,
+    Grant,
+    Method,
+    Modes,
+    Row,
+    Supplier,
+)
 from shared.access.schedule import MAX_ID, HolidayRule, Interval, Schedule, Span
 
 NOW = 1_750_000_000  # Sunday, 2025-06-15 15:06:40 UTC, minute 906
@@ -90,7 +101,20 @@ grants = st.builds(
     not_after=st.none() | instants,
     uses=st.none() | st.integers(1, 2) | st.integers(1, 1_000_000),
 )
-rows: st.SearchStrategy[Row] = doors | calendars() | schedules | grants
+suppliers = st.builds(
+    Supplier,
+    reference=st.from_regex(r"[A-Z0-9]{16}", fullmatch=True),
+    key=st.binary(min_size=65, max_size=100),
+)
+ders = st.lists(st.binary(min_size=1, max_size=300), max_size=3).map(tuple)
+card_issuers = st.builds(
+    CardIssuers,
+    suppliers=st.lists(suppliers, max_size=3).map(tuple),
+    authorities=ders,
+    intermediates=ders,
+    revocations=ders,
+)
+rows: st.SearchStrategy[Row] = doors | calendars() | schedules | card_issuers | grants
 
 
 clocks = st.builds(Clock, instants, st.sampled_from([*Trust, Trust.TRUSTED, Trust.TRUSTED]))

@@ -39,12 +39,17 @@ def name(text: str) -> x509.Name:
 class Authority:
     """Somebody who issues certificates, and takes them back."""
 
-    def __init__(self, text: str, issuer: Authority | None = None, *, ca: bool = True) -> None:
+    def __init__(
+        self, text: str, issuer: Authority | None = None, *, ca: bool = True, years: int = 0
+    ) -> None:
         self.name = name(text)
         self.key = key(text).native
         by = issuer or self
         self.certificate = by.issue(
-            self.key, self.name, extensions=[(x509.BasicConstraints(ca, None), True)]
+            self.key,
+            self.name,
+            start=NOW - years * 365 * DAY - DAY,
+            extensions=[(x509.BasicConstraints(ca, None), True)],
         )
 
     def issue(
@@ -78,7 +83,7 @@ class Authority:
         return builder.sign(self.key, SHA256())
 
 
-ROOT = Authority("root")
+ROOT = Authority("root", years=10)
 MIDDLE = Authority("middle", ROOT)
 LAST = Authority("last", MIDDLE)
 FOR_CARDS = (x509.ExtendedKeyUsage([CARD_AUTHENTICATION]), True)
