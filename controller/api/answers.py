@@ -65,6 +65,22 @@ class HolidayAnswer(Answer):
     kind: int
 
 
+class SupplierAnswer(Answer):
+    """Somebody who issues PKOC cards with certificates."""
+
+    reference: str = Field(examples=["01000TESTISSUER1"])
+    public_key: str
+
+
+class CardIssuersAnswer(Answer):
+    """Whose certificates count at the doors that want one; keys in hex or PEM, the rest in PEM."""
+
+    suppliers: list[SupplierAnswer] = []
+    authorities: list[str] = []
+    intermediates: list[str] = []
+    revocation_lists: list[str] = []
+
+
 class SiteAnswer(Answer):
     """A building: a time zone and a holiday calendar."""
 
@@ -72,6 +88,7 @@ class SiteAnswer(Answer):
     name: str
     time_zone: str = Field(examples=["Europe/London"])
     holidays: list[HolidayAnswer]
+    card_issuers: CardIssuersAnswer
 
     @classmethod
     def of(cls, view: SiteView) -> SiteAnswer:
@@ -86,6 +103,7 @@ class SiteAnswer(Answer):
                 )
                 for day in view.holidays
             ],
+            card_issuers=CardIssuersAnswer(**view.site.card_issuers),
         )
 
 

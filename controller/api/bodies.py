@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from controller.api import fields as f
+from controller.card_issuers import check_size
 from controller.intent.credential_states import STATES
 from controller.timetable import MAX_BLOCKS
 
@@ -72,6 +73,30 @@ class Holiday(BaseModel):
     kind: Annotated[int, Field(strict=True, ge=1, le=16)] = 1
 
 
+class SupplierBody(BaseModel):
+    """Somebody who issues PKOC cards with certificates."""
+
+    reference: f.SupplierReference
+    public_key: f.SupplierKey
+
+
+class CardIssuersBody(BaseModel):
+    """Whose certificates count at the doors that want one. It replaces what was there."""
+
+    suppliers: Annotated[list[SupplierBody], Field(max_length=16)] = []
+    authorities: Annotated[list[f.CertificatePem], Field(max_length=8)] = []
+    intermediates: Annotated[list[f.CertificatePem], Field(max_length=8)] = []
+    revocation_lists: Annotated[list[f.RevocationListPem], Field(max_length=8)] = []
+
+
+def _fits(issuers: CardIssuersBody) -> CardIssuersBody:
+    try:
+        check_size(issuers.model_dump())
+    except ValueError as error:
+        raise f.refuse(str(error)) from None
+    return issuers
+
+
 class SiteBody(Body):
     """A building."""
 
@@ -82,6 +107,7 @@ class SiteBody(Body):
     holidays: Annotated[
         list[Annotated[Holiday, AfterValidator(_in_order)]], Field(max_length=400)
     ] = _OPEN
+    card_issuers: Annotated[CardIssuersBody, AfterValidator(_fits)] = _OPEN
 
 
 class ScheduleBody(Body):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from controller import card_issuers
 from controller.compiler.offsets import UnknownTimeZone, time_zone
 from controller.timetable import DAYS
 from shared.access.rows import Method
@@ -126,6 +128,25 @@ def _distinct(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
+def _by(normal: Callable[[str], str]) -> AfterValidator:
+    """Return a check that has `normal` read a text, or say why it cannot."""
+
+    def check(text: str) -> str:
+        try:
+            return normal(text)
+        except ValueError as error:
+            raise refuse(str(error)) from None
+
+    return AfterValidator(check)
+
+
+_PEM = StringConstraints(strict=True, max_length=16_384)
+SupplierReference = Annotated[
+    str, StringConstraints(strict=True), _by(card_issuers.normal_reference)
+]
+SupplierKey = Annotated[str, _PEM, _by(card_issuers.normal_key)]
+CertificatePem = Annotated[str, _PEM, _by(card_issuers.normal_certificate)]
+RevocationListPem = Annotated[str, _PEM, _by(card_issuers.normal_list)]
 Line = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=200),

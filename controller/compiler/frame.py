@@ -1,4 +1,4 @@
-"""The rows of a plan that are not grants: the door, its site's calendar, the schedules in use.
+"""The rows of a plan that are not grants: door, calendar, card issuers, the schedules in use.
 
 A reader is told the schedules of the access plans that open its door and the one its door unlocks
 by, no others. All of a reader's frame is compiled at once: it is a handful of rows.
@@ -13,6 +13,7 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from controller.card_issuers import row_of
 from controller.compiler.chunks import chunks
 from controller.compiler.offsets import compile_offsets
 from controller.store import tables
@@ -20,6 +21,7 @@ from controller.timetable import schedule_row
 from shared.access.calendar import Holiday
 from shared.access.rows import (
     CALENDAR_KEY,
+    CARD_ISSUERS_KEY,
     DOOR_KEY,
     Calendar,
     Door,
@@ -29,6 +31,8 @@ from shared.access.rows import (
     schedule_key,
 )
 
+# A door is told of issuers only where it asks for what they issue.
+_CERTIFICATES = {Method.PKOC_NFC_VALIDATED.value, Method.PIV_NFC_VALIDATED.value}
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -38,6 +42,7 @@ class Frames:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self._calendars: dict[int, bytes] = {}
+        self._issuers: dict[int, bytes | None] = {}
         self._schedules: dict[int, bytes] = {}
 
     async def wanted(self, readers: Iterable[str]) -> dict[str, dict[bytes, bytes]]:
@@ -47,14 +52,16 @@ class Frames:
         for part in chunks(ids):
             doors = await self._doors(part)
             schedules = await self._schedules_at(doors)
-            await self._load_calendars({door.site_id for door in doors.values()})
+            await self._load_sites({door.site_id for door in doors.values()})
             await self._load_schedules({number for used in schedules.values() for number in used})
             for reader, door in doors.items():
                 frames[reader] = self._frame(door, schedules[door.id])
         return frames
 
     def _frame(self, door: tables.Door, schedules: set[int]) -> dict[bytes, bytes]:
+        issuers = self._issuers[door.site_id] if _CERTIFICATES & set(door.methods) else None
         return {
+            **({CARD_ISSUERS_KEY: issuers} if issuers else {}),
             DOOR_KEY: encode_row(door_row(door)),
             CALENDAR_KEY: self._calendars[door.site_id],
             **{schedule_key(number): self._schedules[number] for number in schedules},
@@ -82,7 +89,7 @@ class Frames:
             used[door_id].update(filter(None, [schedule_id]))
         return used
 
-    async def _load_calendars(self, sites: set[int]) -> None:
+    async def _load_sites(self, sites: set[int]) -> None:
         missing = sites - self._calendars.keys()
         if not missing:
             return
@@ -94,6 +101,8 @@ class Frames:
             select(tables.Site).where(tables.Site.id.in_(missing))
         ):
             self._calendars[site.id] = encode_row(calendar_row(site, holidays[site.id]))
+            issuers = row_of(site.card_issuers)
+            self._issuers[site.id] = encode_row(issuers) if issuers else None
 
     async def _load_schedules(self, schedules: set[int]) -> None:
         missing = schedules - self._schedules.keys()

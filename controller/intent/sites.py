@@ -48,6 +48,7 @@ async def create(uow: UnitOfWork, draft: Draft) -> SiteView:
         name=draft.get("name"),
         time_zone=draft.get("time_zone"),
         offsets_until=window_end(uow.now // 1000) * 1000,
+        card_issuers=draft.get("card_issuers", {}),
     )
     uow.session.add(site)
     await uow.session.flush()
@@ -61,10 +62,10 @@ async def update(uow: UnitOfWork, number: int, draft: Draft) -> SiteView:
     site = await existing(uow.session, Site, number)
     await check_free(uow.session, Site.name, draft, but=number)
     draft.check()
-    different = draft.copy_to(site, ("name", "time_zone"))
+    different = draft.copy_to(site, ("name", "time_zone", "card_issuers"))
     if "holidays" in draft:
         await _set_holidays(uow, site, draft.get("holidays"))
-    if "time_zone" in different or "holidays" in draft:
+    if different & {"time_zone", "card_issuers"} or "holidays" in draft:
         uow.touch_sites([number])
     await uow.session.flush()
     return await get(uow.session, number)

@@ -69,6 +69,7 @@ class Site(Base):
     time_zone: Mapped[str] = mapped_column(String(64))
     # Until when the compiled UTC offsets in the readers' plans reach; renewed well before.
     offsets_until: Mapped[int] = mapped_column(Millis, default=0)
+    card_issuers: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
 
 class SiteHoliday(Base):

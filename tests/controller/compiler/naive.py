@@ -10,6 +10,7 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from controller.card_issuers import row_of
 from controller.compiler.offsets import compile_offsets
 from controller.store import tables as t
 from controller.timetable import schedule_row
@@ -150,8 +151,13 @@ class Everything:
                 ),
             ),
             self._calendar(self.one(t.Site, door.site_id)),
+            *self._issuers(self.one(t.Site, door.site_id), door),
             *(schedule_row(row.id, row.times, row.holidays) for row in schedules),
         ]
+
+    def _issuers(self, site: t.Site, door: t.Door) -> list[Row]:
+        asked = any(method.endswith("-validated") for method in door.methods)
+        return [row_of(site.card_issuers)] if asked and site.card_issuers else []
 
     def _calendar(self, site: t.Site) -> Calendar:
         until = site.offsets_until // 1000

@@ -1,0 +1,97 @@
+"""Whose certificates count at the doors of a site: as an operator writes it, keeps it, compiles it.
+
+Kept are JSON and PEM, which can be looked at; the plan has DER. Everything is read before it is
+kept, so that a reader never meets what it cannot read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_public_key,
+)
+
+from shared.access.rows import MAX_ROW, CardIssuers, Supplier, encode_row
+from shared.credential.piv.authorities import UNREADABLE, Authorities
+from shared.credential.pkoc.suppliers import REFERENCE, load_key
+
+T = TypeVar("T")
+
+# In a certificate's words: what is said of a site.
+FIELDS = ("suppliers", "authorities", "intermediates", "revocation_lists")
+
+
+def normal_reference(text: str) -> str:
+    """Return a supplier's reference. `ValueError` with a text for whoever sent another."""
+    if not REFERENCE.fullmatch(text):
+        raise ValueError(
+            "must be 16 capital letters and digits, as the cards' certificates have it"
+        )
+    return text
+
+
+def normal_key(text: str) -> str:
+    """Return a supplier's key: a point in 130 hex digits, or an RSA key in PEM. `ValueError`."""
+    key = _key(text)
+    load_key(key)
+    return text.lower() if len(key) * 2 == len(text) else text.strip() + "\n"
+
+
+def normal_certificate(text: str) -> str:
+    """Return one certificate in PEM that may issue others. `ValueError`."""
+    certificate = _read(x509.load_pem_x509_certificate, text, "certificate")
+    Authorities([certificate])
+    return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def normal_list(text: str) -> str:
+    """Return one revocation list in PEM. `ValueError`."""
+    return (
+        _read(x509.load_pem_x509_crl, text, "revocation list").public_bytes(Encoding.PEM).decode()
+    )
+
+
+def row_of(kept: dict[str, Any]) -> CardIssuers:
+    """Return the row of the plan for what is kept of a site."""
+    return CardIssuers(
+        suppliers=tuple(
+            Supplier(each["reference"], _key(each["public_key"]))
+            for each in kept.get("suppliers", [])
+        ),
+        authorities=_all_der(x509.load_pem_x509_certificate, kept.get("authorities", [])),
+        intermediates=_all_der(x509.load_pem_x509_certificate, kept.get("intermediates", [])),
+        revocations=_all_der(x509.load_pem_x509_crl, kept.get("revocation_lists", [])),
+    )
+
+
+def check_size(kept: dict[str, Any]) -> None:
+    """`ValueError` if a reader would not take all of that at once."""
+    size = len(encode_row(row_of(kept)))
+    if size > MAX_ROW:
+        raise ValueError(f"{size} bytes together; a reader takes {MAX_ROW}")
+
+
+def _key(text: str) -> bytes:
+    if len(text) == 130:
+        return bytes.fromhex(text)
+    key = _read(load_pem_public_key, text, "public key")
+    if not isinstance(key, RSAPublicKey):
+        raise ValueError("must be 130 hex digits, or an RSA key in PEM")  # noqa: TRY004
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _read(load: Callable[[bytes], T], text: str, what: str) -> T:
+    try:
+        return load(text.encode())
+    except UNREADABLE:
+        raise ValueError(f"is no {what} in PEM") from None
+
+
+def _all_der(load: Callable[[bytes], Any], texts: list[str]) -> tuple[bytes, ...]:
+    return tuple(load(text.encode()).public_bytes(Encoding.DER) for text in texts)
