@@ -23,9 +23,6 @@ from shared.credential.pkoc.suppliers import REFERENCE, load_key
 
 T = TypeVar("T")
 
-# In a certificate's words: what is said of a site.
-FIELDS = ("suppliers", "authorities", "intermediates", "revocation_lists")
-
 
 def normal_reference(text: str) -> str:
     """Return a supplier's reference. `ValueError` with a text for whoever sent another."""

@@ -36,7 +36,7 @@ ASKING = {"methods": ["pkoc-nfc-validated", "piv-nfc-validated"]}
 
 @pytest.fixture
 async def reader(api: Api) -> Listener:
-    door = await api.door(**ASKING)
+    door = await api.door("Front", methods=ASKING["methods"])
     return await Listener.join(api.database, await api.reader(door))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from controller.store.engine import Engines
 from controller.store.schema import migrate
 
-OLD = ("0001", "0002")
+OLD = ("0001", "0002", "0003")
 
 
 async def made(path: Path, revision: str) -> None:
