@@ -20,6 +20,7 @@ from shared.credential.card import Card
 from shared.credential.exchange import Dialogue
 from shared.credential.outcome import Outcome, Proven, Reason, Refused
 from shared.credential.p256 import OwnKeys, PrivateKey
+from shared.credential.tlv import encode, parse
 from tests.shared.credential.keys import key
 
 GROUP = bytes(range(0x10, 0x20))
@@ -168,3 +169,44 @@ def status_heard(phone: UserDevice) -> int:
 def control_flow_heard(phone: UserDevice) -> ControlFlow:
     assert isinstance(phone.ended, ControlFlow), phone.ended
     return phone.ended
+
+
+Change = Callable[[bytes], bytes]
+
+
+class Altered(UserDevice):
+    """A device that says something else in its answer to one command."""
+
+    alter_auth0: Change
+    alter_auth1: Change
+
+    def _auth0(self, data: bytes) -> bytes:
+        return self.alter_auth0(super()._auth0(data))
+
+    def _auth1(self, data: bytes) -> bytes:
+        """The plaintext is altered, and sealed again under the same counter."""
+        sealed = super()._auth1(data)
+        assert self._channel is not None
+        direction = self._channel._seal
+        direction._counter -= 1
+        nonce = direction.nonce()
+        plain = direction.aead.decrypt(nonce, sealed, None)
+        return direction.aead.encrypt(nonce, self.alter_auth1(plain), None)
+
+
+def altered(*, auth0: Change = bytes, auth1: Change = bytes) -> Altered:
+    plain = device()
+    phone = Altered([credential()], plain._supplies)
+    phone.alter_auth0, phone.alter_auth1 = auth0, auth1
+    return phone
+
+
+def renamed(tag: int) -> Change:
+    """The same answer, with tag 88 in the place of `tag`."""
+    return lambda data: b"".join(
+        encode(0x88 if each.tag == tag else each.tag, each.value) for each in parse(data)
+    )
+
+
+def with_extra_tag(data: bytes) -> bytes:
+    return data + bytes.fromhex("CF03010203")

@@ -6,8 +6,6 @@ reader status, and by what the reader may and may not say before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from shared.credential.aliro.endings import Cause, ControlFlow, Descriptor, ReaderStatus
@@ -18,7 +16,6 @@ from shared.credential.aliro.messages import Auth0, key_slot
 from shared.credential.aliro.reader import Settings
 from shared.credential.card import Card
 from shared.credential.outcome import Reason
-from shared.credential.tlv import encode, parse
 from tests.shared.credential.aliro.ends import (
     ALICE,
     FAST,
@@ -27,54 +24,18 @@ from tests.shared.credential.aliro.ends import (
     STANDARD,
     Door,
     Tap,
+    altered,
     certified,
     control_flow_heard,
     credential,
     device,
+    renamed,
     status_heard,
+    with_extra_tag,
 )
 from tests.shared.credential.keys import key
 
 DESCRIPTOR = Descriptor(b"\xd0\x0e\x01", b"Doorward", b"0.1.0")
-Change = Callable[[bytes], bytes]
-
-
-class Altered(UserDevice):
-    """A device that says something else in its answer to one command."""
-
-    alter_auth0: Change
-    alter_auth1: Change
-
-    def _auth0(self, data: bytes) -> bytes:
-        return self.alter_auth0(super()._auth0(data))
-
-    def _auth1(self, data: bytes) -> bytes:
-        """The plaintext is altered, and sealed again under the same counter."""
-        sealed = super()._auth1(data)
-        assert self._channel is not None
-        direction = self._channel._seal
-        direction._counter -= 1
-        nonce = direction.nonce()
-        plain = direction.aead.decrypt(nonce, sealed, None)
-        return direction.aead.encrypt(nonce, self.alter_auth1(plain), None)
-
-
-def altered(*, auth0: Change = bytes, auth1: Change = bytes) -> Altered:
-    plain = device()
-    phone = Altered([credential()], plain._supplies)
-    phone.alter_auth0, phone.alter_auth1 = auth0, auth1
-    return phone
-
-
-def renamed(tag: int) -> Change:
-    """The same answer, with tag 88 in the place of `tag`."""
-    return lambda data: b"".join(
-        encode(0x88 if each.tag == tag else each.tag, each.value) for each in parse(data)
-    )
-
-
-def with_extra_tag(data: bytes) -> bytes:
-    return data + bytes.fromhex("CF03010203")
 
 
 def certified_phone(lengths: tuple[int, int] | None = None) -> UserDevice:
