@@ -80,6 +80,9 @@ def exchange(
 
 def _blocks(command: CommandAPDU, form: Form) -> Iterator[CommandAPDU]:
     data = command.data
+    if len(data) <= form.data:
+        yield command
+        return
     while len(data) > form.data:
         yield replace(command, cla=command.cla | CHAINED, data=data[: form.data])
         data = data[form.data :]
@@ -88,6 +91,8 @@ def _blocks(command: CommandAPDU, form: Form) -> Iterator[CommandAPDU]:
 
 def _collect(command: CommandAPDU, form: Form, rounds: int, size: int) -> Dialogue[ResponseAPDU]:
     response = yield from _ask(command, form)
+    if response.sw >> 8 != _MORE and len(response.data) <= size:
+        return response
     data = response.data
     while response.sw >> 8 == _MORE:
         rounds -= 1

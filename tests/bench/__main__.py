@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from tests.bench import api, decisions, fanout, ingest, pkoc, plan
+from tests.bench import aliro, api, decisions, fanout, ingest, pkoc, plan
 from tests.bench.report import Figure, Progress
 
 CHUNK = 20_000
@@ -32,6 +32,22 @@ def _pkoc(progress: Progress, *, quick: bool) -> list[Figure]:
         Figure("PKOC ECDHE, reader's processor", cost.session_us, "us"),
         Figure("PKOC ECDHE, bare operations", cost.bare_us, "us"),
         Figure("PKOC ECDHE over bare operations", cost.ratio, "x", 1.5),
+    ]
+
+
+def _aliro(progress: Progress, *, quick: bool) -> list[Figure]:
+    standard, fast = aliro.measure(10 if quick else 50)
+    progress(1, 2)
+    _, crowded = aliro.measure(5 if quick else 20, remembered=64)
+    progress(2, 2)
+    return [
+        Figure("Aliro standard, reader's processor", standard.transaction_us, "us"),
+        Figure("Aliro standard, bare operations", standard.bare_us, "us"),
+        Figure("Aliro standard over bare operations", standard.ratio, "x", 1.5),
+        Figure("Aliro fast, reader's processor", fast.transaction_us, "us"),
+        Figure("Aliro fast, bare operations", fast.bare_us, "us"),
+        Figure("Aliro fast more than bare operations", fast.over_us, "us", 60),
+        Figure("Aliro fast, the last of 64 remembered", crowded.transaction_us, "us"),
     ]
 
 
@@ -66,6 +82,7 @@ def _api(progress: Progress, *, quick: bool) -> list[Figure]:
 BENCHES: dict[str, Callable[..., list[Figure]]] = {
     "plan": _plan,
     "pkoc": _pkoc,
+    "aliro": _aliro,
     "decisions": _decisions,
     "fanout": _fanout,
     "crowd": _crowd,

@@ -19,6 +19,7 @@ takes them in any.
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -91,6 +92,7 @@ class SelectAnswer:
         return encode(0x6F, encode(0x84, self.aid) + self.proprietary)
 
     @classmethod
+    @functools.lru_cache(maxsize=16)  # all phones of a make answer alike
     def decode(cls, data: bytes) -> SelectAnswer:
         """Raises `Malformed`."""
         outer = Fields(parse(data), (0x6F,))

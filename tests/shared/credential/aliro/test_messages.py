@@ -294,8 +294,19 @@ class TestCryptogram:
         assert len(offer.encode_cryptogram()) == 48
         assert Offer.decode_cryptogram(offer.encode_cryptogram()) == offer
 
+    def test_three_ways(self) -> None:
+        plain = Offer(Signaling.ACCESS_DOCUMENT, TIME).encode_cryptogram()
+        feed_prefixes(Offer.decode_cryptogram, plain)
+        feed_trailing(Offer.decode_cryptogram, plain)
+
+    @pytest.mark.parametrize("at", [0, 1, 4, 5, 26, 27])
+    def test_another_layout(self, at: int) -> None:
+        plain = bytearray(Offer().encode_cryptogram())
+        plain[at] ^= 1
+        assert reason(Offer.decode_cryptogram, bytes(plain)) is Reason.MALFORMED
+
     @QUICK
-    @given(st.binary(max_size=60))
+    @given(st.binary(min_size=46, max_size=50))
     def test_random_bytes(self, data: bytes) -> None:
         attempt(Offer.decode_cryptogram, data)
 
