@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 from collections import deque
 from pathlib import Path
+from typing import TypeVar
 
 import shared.credential
+from shared.credential.aliro.endings import ReaderStatus
+from shared.credential.aliro.reader import Transaction
 from shared.credential.card import Card
-from shared.credential.outcome import Proven
+from shared.credential.outcome import Proven, Refused
 from shared.credential.p256 import OwnKeys
 from shared.credential.pkoc import nfc_reader
 from shared.credential.pkoc.ble_reader import ReaderSession
 from shared.credential.pkoc.nfc_holder import PkocApplication
 from shared.credential.selection import try_in_order
 from shared.credential.session import Finished, Send
-from shared.credential.tag import TagSession
+from shared.credential.tag import DialogueSession, TagSession
+from tests.shared.credential.aliro import ends
 from tests.shared.credential.keys import key
 from tests.shared.credential.pkoc.ends import ALICE, READER, TRANSACTION, ble_holder_session
+
+Result = TypeVar("Result")
 
 
 class Wire:
@@ -39,7 +45,7 @@ class Wire:
 
 
 TEXT = (Path(shared.credential.__file__).parent / "README.md").read_text()
-OVER_BLE, OVER_NFC = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+OVER_BLE, OVER_NFC, ALIRO = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 class Tag:
@@ -87,3 +93,36 @@ def test_the_nfc_example_knows_the_card() -> None:
     assert isinstance(step, Finished)
     assert isinstance(step.outcome, Proven)
     assert step.outcome.key == ALICE.public.point
+
+
+def test_the_aliro_example_opens_the_door_and_says_so() -> None:
+    phone, door = ends.device(), ends.Door()
+    card = Card([phone])
+
+    def converse(session: DialogueSession[Result]) -> Result | Refused:
+        step: Send | Finished[Result | Refused] | None = Send(session.start())
+        while isinstance(step, Send):
+            step = session.receive(card.receive(step.message), 0.0)
+        assert step is not None
+        return step.outcome
+
+    names = {
+        "Transaction": Transaction,
+        "TagSession": TagSession,
+        "DialogueSession": DialogueSession,
+        "try_in_order": try_in_order,
+        "Proven": Proven,
+        "ReaderStatus": ReaderStatus,
+        "identity": ends.READER,
+        "ephemeral": key("reader ephemeral"),
+        "number": TRANSACTION,
+        "own_keys": OwnKeys([ends.READER.key.public]),
+        "store": door.store,
+        "pkoc": nfc_reader.dialogue(READER, TRANSACTION, own_keys=OwnKeys([])),
+        "enrolled": {ends.ALICE.public.point},
+        "clock": lambda: 0.0,
+        "converse": converse,
+    }
+    exec(ALIRO, names)  # noqa: S102  (our own file)
+    assert ends.status_heard(phone) == ReaderStatus.UNSECURED
+    assert len(door.store) == 1
