@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import pty
-import re
 import signal
 import socket
 import subprocess
@@ -302,17 +301,19 @@ def test_a_signal_stops_it_cleanly_with_the_strike_secured(
 ) -> None:
     enrol(config)
     with daemon(config) as (process, line):
-        line.sendall(b'{"do": "rex", "active": true}\n')
         assert process.stdout is not None
-        for said in process.stdout:
-            if said.startswith("Click"):
-                break
+        assert process.stderr is not None
+        served = next(said for said in process.stderr if "is served" in said)
+        assert served.rstrip().endswith(
+            "door 'Front door' is served; plan: none (empty); everybody is refused until one comes"
+        )
+        line.sendall(b'{"do": "rex", "active": true}\n')
+        next(said for said in process.stdout if said.startswith("Click"))
         process.send_signal(number)
         rest, errors = process.communicate(timeout=20)
         assert "Clack: the strike holds." in rest
         assert process.returncode == 0, errors
         assert "Traceback" not in errors
-        assert re.search(r"door 'Front door' is served; plan: none \(empty\)", errors)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import aiomqtt
 
+from hw.sim.demo.broker import NoBroker
 from shared.credential.p256 import PublicKey
 from shared.wire.envelope import Forged, Malformed, open_signed
 from shared.wire.messages import Lease, PlanPage
@@ -19,6 +20,7 @@ _quiet = logging.getLogger("hw.sim.demo.mqtt")
 _quiet.setLevel(logging.CRITICAL)
 _RETRY_SECONDS = 0.1
 _CONNECT_SECONDS = 5.0
+_PATIENCE = 15.0
 
 
 class Attacker:
@@ -42,8 +44,15 @@ class Attacker:
             await asyncio.gather(task, return_exceptions=True)
 
     async def ready(self) -> None:
-        """Wait until it listens."""
-        await self._listening.wait()
+        """Wait until it listens. Raises `NoBroker` if the broker does not let it."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._listening.wait()
+        except TimeoutError:
+            raise NoBroker(
+                f"the broker on port {self._port} takes connections and says nothing for "
+                f"{_PATIENCE:.0f} s; look at its log"
+            ) from None
 
     def heard(self, reader: str) -> list[bytes]:
         """The plan messages for `reader` so far, without its own."""

@@ -20,7 +20,7 @@ _DAEMONS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 class NoBroker(Exception):
-    """The broker that was asked for is not installed. The text has the package."""
+    """The broker that was asked for is not installed, or mute. The text has the remedy."""
 
 
 class Broker:
