@@ -352,7 +352,7 @@ class Operators(RuleBasedStateMachine):
             random,
             name=f"n{next(self.names)}",
             site_id=self.one(random, t.Site),
-            methods=random.choice([["pkoc_nfc"], doors.DEFAULT_METHODS]),
+            methods=random.sample(doors.DEFAULT_METHODS, random.randint(1, 2)),
             release_seconds=random.randint(1, 3),
             release_extended_seconds=random.randint(4, 6),
             held_after_seconds=random.randint(10, 12),
