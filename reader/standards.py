@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
+from reader.wallets import Wallets, last_word
 from shared.access.mode import Clock
 from shared.access.rows import CardIssuers, Method
 from shared.credential.exchange import Dialogue
@@ -38,18 +40,30 @@ class _Issuers:
 _NOBODY = _Issuers(CardIssuers(), Suppliers({}), Authorities([]))
 
 
+def _nothing(_: object) -> None:
+    return None
+
+
+class Asking(NamedTuple):
+    """What to ask a card, and then what to say to it, if anything, once the door has decided."""
+
+    dialogue: Dialogue[Outcome]
+    conclude: Callable[[bool], Dialogue[None] | None] = _nothing
+
+
 class Standards:
     """Makes the dialogue for each card that comes, with fresh randomness."""
 
-    def __init__(self, identity: ReaderIdentity, own_keys: OwnKeys) -> None:
+    def __init__(self, identity: ReaderIdentity, own_keys: OwnKeys, wallets: Wallets) -> None:
         """Take who this reader is, and the keys that are nobody's credential."""
         self._identity = identity
         self._own_keys = own_keys
+        self._wallets = wallets
         self._issuers = _NOBODY
 
     def over_nfc(
         self, methods: Sequence[Method], issuers: CardIssuers, clock: Clock
-    ) -> Dialogue[Outcome] | None:
+    ) -> Asking | None:
         """Return what to ask a card at a door of `methods`, or None: nothing by commands.
 
         Of one standard's two methods the first in order says when it is tried; PKOC cards without
@@ -59,15 +73,20 @@ class Standards:
             self._issuers = _read(issuers)
         now = datetime.fromtimestamp(clock.now, UTC) if clock.trusted else None
         found: dict[Standard, Dialogue[Outcome]] = {}
+        conclude: Callable[[bool], Dialogue[None] | None] = _nothing
         for method in methods:
             match method:
                 case Method.PKOC_NFC | Method.PKOC_NFC_VALIDATED:
                     found.setdefault(Standard.PKOC, self._pkoc(methods, now))
+                case Method.ALIRO_NFC:
+                    transaction = self._wallets.transaction()
+                    found.setdefault(Standard.ALIRO, transaction.authenticate())
+                    conclude = last_word(transaction)
                 case Method.PIV_NFC | Method.PIV_NFC_VALIDATED:
                     found.setdefault(Standard.PIV, self._piv(methods, now))
                 case Method.PKOC_BLE | Method.PKOC_BLE_ECDHE | Method.CARD_NUMBER:
                     pass
-        return try_in_order(list(found.values())) if found else None
+        return Asking(try_in_order(list(found.values())), conclude) if found else None
 
     def _pkoc(self, methods: Sequence[Method], now: datetime | None) -> Dialogue[Outcome]:
         number = secrets.token_bytes(TRANSACTION_ID_SIZE)
@@ -102,6 +121,7 @@ _METHODS = {
     (Standard.PKOC, Transport.BLE, Strength.ONE_WAY, False): Method.PKOC_BLE,
     (Standard.PKOC, Transport.NFC, Strength.ONE_WAY, False): Method.PKOC_NFC,
     (Standard.PKOC, Transport.NFC, Strength.ONE_WAY, True): Method.PKOC_NFC_VALIDATED,
+    (Standard.ALIRO, Transport.NFC, Strength.MUTUAL, False): Method.ALIRO_NFC,
     (Standard.PIV, Transport.NFC, Strength.ONE_WAY, False): Method.PIV_NFC,
     (Standard.PIV, Transport.NFC, Strength.ONE_WAY, True): Method.PIV_NFC_VALIDATED,
     (Standard.CARD_NUMBER, Transport.NFC, Strength.CLONEABLE, False): Method.CARD_NUMBER,

@@ -27,6 +27,7 @@ from reader.inbound import (
 )
 from reader.memory import Memory
 from reader.plan_rows import DoesNotAddUp
+from reader.wallets import aliro_key
 from shared.access.mode import Trust
 from shared.cbor import Malformed
 from shared.wire.envelope import Forged, PairwiseKey, is_signed, open_signed
@@ -86,6 +87,7 @@ class Sync:
         self._refused = refused
         self._changed = changed
         self._software = software
+        self._aliro_key = aliro_key(keys.pkoc).public
         self.session = secrets.token_bytes(16)
         self._nonce: bytes | None = None
         self._asked_at = 0.0
@@ -128,6 +130,7 @@ class Sync:
                     journal=memory.journal.id,
                     next_seq=memory.journal.next_seq,
                     software=self._software,
+                    aliro_key=self._aliro_key.point,
                 ),
             )
         )

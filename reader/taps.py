@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -27,17 +27,18 @@ from reader.doorkeeper import Doorkeeper
 from reader.identity import Enrolment, Keys, new_private_key
 from reader.memory import Memory
 from reader.standards import Standards, method_of
+from reader.wallets import Wallets, aliro_key
 from shared.access.decide import Attempt, Denied, Granted, Reason, Shown, decide, shown
 from shared.access.rows import Flag, Grant, Method
 from shared.credential import outcome as credential
 from shared.credential.card_number import judge_uid
+from shared.credential.exchange import Dialogue
 from shared.credential.outcome import Outcome, Proven, Refused
 from shared.credential.p256 import OwnKeys
 from shared.credential.pkoc import ble_reader
 from shared.credential.pkoc.identity import ReaderIdentity
 from shared.credential.session import Finished, Send
-from shared.credential.tag import Step as TagStep
-from shared.credential.tag import TagSession
+from shared.credential.tag import DialogueSession
 from shared.wire.events import Event, EventKind
 
 T = TypeVar("T")
@@ -79,9 +80,10 @@ class Taps:
     ) -> None:
         """Prepare; see `serve_links` and `serve_tags`."""
         self._identity = ReaderIdentity(enrolment.site, enrolment.location, keys.pkoc)
-        own = [keys.pkoc.public, keys.identity.public]
+        own = [keys.pkoc.public, keys.identity.public, aliro_key(keys.pkoc).public]
         self._own_keys = OwnKeys([*own, enrolment.plan_key, enrolment.controller_key])
-        self._standards = Standards(self._identity, self._own_keys)
+        self._wallets = Wallets(enrolment, keys, self._own_keys, memory.journal)
+        self._standards = Standards(self._identity, self._own_keys, self._wallets)
         self._memory = memory
         self._door = doorkeeper
         self._claims = claims
@@ -184,24 +186,31 @@ class Taps:
         door = self._door.view().door
         # Without a plan a card is asked what most doors ask, so that the refusal says why.
         methods = door.methods if door is not None else (Method.PKOC_NFC,)
-        outcome = await self._interrogate(tag, methods)
+        issuers, clock = self._memory.card_issuers(), self._memory.clock.read()
+        asking = self._standards.over_nfc(methods, issuers, clock) if tag.iso_dep else None
+        outcome = _FOREIGN if asking is None else await self._ask(tag, asking.dialogue)
         if outcome == _FOREIGN and Method.CARD_NUMBER in methods:
             outcome = judge_uid(tag.uid)
-        await self._judge(outcome)
+        granted = await self._judge(outcome)
+        if asking is not None:
+            await self._tell(tag, asking.conclude(granted))
 
-    async def _interrogate(self, tag: Tag, methods: Sequence[Method]) -> Outcome:
-        issuers, clock = self._memory.card_issuers(), self._memory.clock.read()
-        dialogue = self._standards.over_nfc(methods, issuers, clock) if tag.iso_dep else None
-        if dialogue is None:
-            return _FOREIGN
-        session = TagSession(dialogue, now=_now())
+    async def _tell(self, tag: Tag, dialogue: Dialogue[None] | None) -> None:
+        """Say how it ended, to a wallet that wants to know; it may have left by now."""
+        if dialogue is not None:
+            await self._ask(tag, dialogue)
+        await self._wallets.remember()
+
+    async def _ask(self, tag: Tag, dialogue: Dialogue[T]) -> T | Refused:
+        session = DialogueSession(dialogue, now=_now())
         command = session.start()
+        step: Send | Finished[T | Refused] | None
         while True:
             try:
                 async with asyncio.timeout_at(session.deadline):
                     response = await tag.transceive(command)
             except TimeoutError:
-                step: TagStep = session.expire(_now())
+                step = session.expire(_now())
             except TagLost:
                 step = session.lost()
             else:

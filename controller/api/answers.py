@@ -264,6 +264,10 @@ class ReaderAnswer(Answer):
     site_uuid: str
     location_uuid: str
     public_key: str | None = Field(description="The key it proves to phones, 130 hex digits.")
+    aliro_public_key: str | None = Field(
+        description="The key it proves to wallets (Aliro), once it has been there. Its group and"
+        " sub group identifiers are `site_uuid` and `location_uuid`."
+    )
     version: int
     acked_version: int
     deny_counter: int
@@ -400,6 +404,7 @@ def _reader(view: ReaderView) -> dict[str, Any]:
         "site_uuid": str(uuid.UUID(bytes=reader.pkoc_site)),
         "location_uuid": str(uuid.UUID(bytes=reader.pkoc_location)),
         "public_key": reader.pkoc_key.hex() if reader.pkoc_key is not None else None,
+        "aliro_public_key": plan.state.get("aliro_key"),
         "version": plan.version,
         "acked_version": plan.acked_version,
         "deny_counter": plan.deny_counter,

@@ -88,7 +88,12 @@ class Inbox:
             return
         if began:
             logger.info("reader %s is there, software %s", member.reader, ascii(hello.software))
-            recorder.state(member.reader, software=hello.software, health=hello.health.value)
+            recorder.state(
+                member.reader,
+                software=hello.software,
+                health=hello.health.value,
+                aliro_key=hello.aliro_key.hex() if hello.aliro_key is not None else None,
+            )
         recorder.heard(member.reader, hello.session)
         self._received(member, receipt)
 

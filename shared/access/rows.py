@@ -29,6 +29,7 @@ class Method(enum.Enum):
     PKOC_BLE = "pkoc-ble"  # the un-encrypted flow; only where a door allows it
     PKOC_BLE_ECDHE = "pkoc-ble-ecdhe"
     PKOC_NFC_VALIDATED = "pkoc-nfc-validated"  # with a certificate of a supplier in `CardIssuers`
+    ALIRO_NFC = "aliro-nfc"
     PIV_NFC = "piv-nfc"
     PIV_NFC_VALIDATED = "piv-nfc-validated"  # with one that leads to an authority in `CardIssuers`
     CARD_NUMBER = "card-number"  # cloneable: a number that anybody can copy, for migration only

@@ -33,6 +33,7 @@ MAX_DENY_ENTRIES = 1_000
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Nonce = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+Point = Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
 JournalId = Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
 Reader = Annotated[str, msgspec.Meta(pattern=READER_ID)]
 Key = Annotated[bytes, msgspec.Meta(min_length=4, max_length=MAX_KEY)]
@@ -165,6 +166,7 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     journal: JournalId
     next_seq: Count
     software: Text
+    aliro_key: Point | None = None  # by which wallets know this reader
 
 
 class Ack(Message, frozen=True, kw_only=True, tag="ack"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace
 
 from hw.ports import Signal
+from reader.journal import open_journal
 from reader.standards import Standards, method_of
+from reader.wallets import Wallets
 from shared.access.decide import Reason
 from shared.access.mode import Clock, Trust
 from shared.access.rows import CardIssuers, Method, Supplier
@@ -27,7 +30,7 @@ from shared.credential.pkoc.cvc import Certificate
 from shared.credential.pkoc.identity import ReaderIdentity
 from shared.credential.pkoc.nfc_holder import Certified, PkocApplication
 from tests.reader.clocks import NOW
-from tests.reader.keys import KEYS
+from tests.reader.keys import ENROLMENT, KEYS
 from tests.reader.office import DOOR, FRAME, Office, grant_of
 from tests.reader.people import Cards, CardTag, Phones
 from tests.reader.place import ALICE, BOB, Place
@@ -138,8 +141,10 @@ async def test_a_door_without_nfc_asks_nothing(place: Place) -> None:
     assert await place.accesses() == []
 
 
-def test_there_is_nothing_to_ask_where_no_standard_is_taken() -> None:
-    standards = Standards(ReaderIdentity(SITE, LOCATION, KEYS.pkoc), OwnKeys(()))
+def test_there_is_nothing_to_ask_where_no_standard_is_taken(tmp_path: Path) -> None:
+    with closing(open_journal(tmp_path / "journal.db")) as journal:
+        wallets = Wallets(ENROLMENT, KEYS, OwnKeys(()), journal)
+    standards = Standards(ReaderIdentity(SITE, LOCATION, KEYS.pkoc), OwnKeys(()), wallets)
     clock = Clock(0, Trust.UNKNOWN)
     for methods in ([], [Method.PKOC_BLE, Method.CARD_NUMBER]):
         assert standards.over_nfc(methods, CardIssuers(), clock) is None
