@@ -81,6 +81,7 @@ class ModelReader:
             journal=b"journal1",
             next_seq=1,
             software="model 1",
+            aliro_key=b"\x04" * 65,
         )
 
     def tick(self, now: float) -> list[Message]:
