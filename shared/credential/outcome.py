@@ -62,6 +62,25 @@ class Reason(enum.Enum):
     REVOCATION_UNKNOWN = "revocation_unknown"  # a current revocation list is wanted
     NO_CLOCK = "no_clock"  # dates had to be checked, and the time is not trusted
     UNKNOWN_KEY = "unknown_key"  # a short name for a key that stands for none here
+    NO_DOCUMENT = "no_document"  # the device has no document of the kind that is needed
+    WRONG_DOCUMENT = "wrong_document"  # of another type or form than was asked for
+    DIGEST_MISMATCH = "digest_mismatch"  # an element is not the one that the issuer signed
+    OTHER_HOLDER = (
+        "other_holder"  # a document of another credential than the one that proved itself
+    )
+    DOCUMENT_EXPIRED = "document_expired"
+    DOCUMENT_NOT_YET_VALID = "document_not_yet_valid"
+    DOCUMENT_TOO_OLD = (
+        "document_too_old"  # valid still, but signed longer ago than this site trusts
+    )
+    DOCUMENT_SUPERSEDED = "document_superseded"  # its issuer has gone far beyond it
+    NO_DATA_ELEMENT = "no_data_element"  # the document lacks what this door looks for
+    BAD_DATA_ELEMENT = "bad_data_element"  # its version, or a rule that contradicts itself
+    UNKNOWN_EXTENSION = "unknown_extension"  # a critical one, which this door cannot honour
+    UNKNOWN_READER_RULE = "unknown_reader_rule"
+    NO_ACCESS_RULE = "no_access_rule"  # the document does not allow what the door would do
+    OUTSIDE_SCHEDULE = "outside_schedule"  # it does, but not now
+    CREDENTIAL_REVOKED = "credential_revoked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,21 @@ def test_values_are_stable() -> None:
         "revocation_unknown",
         "no_clock",
         "unknown_key",
+        "no_document",
+        "wrong_document",
+        "digest_mismatch",
+        "other_holder",
+        "document_expired",
+        "document_not_yet_valid",
+        "document_too_old",
+        "document_superseded",
+        "no_data_element",
+        "bad_data_element",
+        "unknown_extension",
+        "unknown_reader_rule",
+        "no_access_rule",
+        "outside_schedule",
+        "credential_revoked",
     ]
 
 
