@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from controller.intent import invitations
-from controller.intent.credential_types import CARD
+from controller.intent.credential_types import CARD, TYPES
 from controller.intent.credentials import CredentialView
 from controller.intent.doors import DoorView
 from controller.intent.groups import GroupView
@@ -320,7 +320,7 @@ class AccessPlanAnswer(Answer):
 
 
 class CredentialTypeAnswer(Answer):
-    """A kind of credential."""
+    """A kind of credential. What is `cloneable` proves nothing: anybody can copy it."""
 
     id: int
     label: str
@@ -328,6 +328,7 @@ class CredentialTypeAnswer(Answer):
     slug: str
     format: str
     description: str
+    cloneable: bool
 
 
 class CredentialAnswer(Answer):
@@ -337,7 +338,11 @@ class CredentialAnswer(Answer):
     person_id: int
     credential_type_id: int
     label: str
-    value: str | None = Field(description="A card's public key, or your own id of a phone.")
+    value: str | None = Field(
+        description="A card's public key (of an RSA key 01 and its SHA-256), or its number, "
+        "or your own id of a phone."
+    )
+    cloneable: bool
     enabled: bool
     state: str = Field(examples=["active", "inactive", "lost", "stolen"])
     status: str = Field(examples=["invited", "active"])
@@ -372,6 +377,7 @@ class CredentialAnswer(Answer):
             credential_type_id=row.type_id,
             label=row.label,
             value=key if row.type_id == CARD.id else row.external_id,
+            cloneable=TYPES[row.type_id].cloneable,
             enabled=row.state == "active",
             state=row.state,
             status=row.issuance,

@@ -146,16 +146,25 @@ class PersonBody(Body):
 
 
 class ImportedCard(BaseModel):
-    """A card of a person that is imported."""
+    """A card of a person that is imported: by its key, or by a number that anybody can copy."""
 
-    public_key: Annotated[str, Field(strict=True, max_length=130)]
+    public_key: f.CardValue | None = None
+    card_number: f.CardValue | None = None
     label: f.Line | None = None
+
+
+def _known_by_one(card: ImportedCard) -> ImportedCard:
+    if (card.public_key is None) is (card.card_number is None):
+        raise f.refuse("must have either public_key or card_number")
+    return card
 
 
 class ImportedPerson(PersonBody):
     """A person with cards."""
 
-    cards: Annotated[list[ImportedCard], Field(max_length=20)] = _OPEN
+    cards: Annotated[
+        list[Annotated[ImportedCard, AfterValidator(_known_by_one)]], Field(max_length=20)
+    ] = _OPEN
 
 
 class ImportBody(Body):
@@ -233,13 +242,17 @@ def _state(text: str) -> str:
 
 
 class CredentialBody(Body):
-    """A card or a phone. `value` is a card's public key, or an id of your own for a phone."""
+    """A card or a phone.
+
+    `value` is a card's public key in hex, or in PEM, or its certificate in PEM; the number of a
+    card that has no key (`/credential_types` says how to write it); an id of your own for a phone.
+    """
 
     wrapper = "person_credential"
     required: ClassVar[tuple[str, ...]] = ("credential_type_id",)
     credential_type_id: Annotated[int, Field(strict=True)] = _OPEN
     label: f.Line = _OPEN
-    value: f.Line = _OPEN
+    value: f.CardValue = _OPEN
     enabled: f.Bool = _OPEN
     state: Annotated[
         str, Field(strict=True, json_schema_extra={"enum": list(STATES)}), AfterValidator(_state)

@@ -14,7 +14,7 @@ from controller.api.operator import Asking, Operator
 from controller.api.paging import Paged, show
 from controller.drafts import Draft
 from controller.intent import credentials
-from controller.intent.credential_types import CARD, TYPES
+from controller.intent.credential_types import TYPES
 from controller.intent.credentials import CredentialView
 
 router = APIRouter(tags=["credentials"])
@@ -39,6 +39,7 @@ async def list_credential_types(_: Asking) -> list[CredentialTypeAnswer]:
             slug=kind.slug,
             format=kind.format,
             description=kind.description,
+            cloneable=kind.cloneable,
         )
         for kind in TYPES.values()
     ]
@@ -63,7 +64,8 @@ async def list_credentials_of(
 async def create_credential_of(who: Asking, person_id: Number, body: Body) -> CredentialAnswer:
     """Give a person a card (type 5, with `value`), or invite them by code (8) or link (9).
 
-    The code or the address of an invitation is shown this once.
+    Type 1001 is a mere card number, which anybody can copy. The code or the address of an
+    invitation is shown this once.
     """
     async with who.edit("credential.create") as uow:
         view = await credentials.create(uow, person_id, body)
@@ -154,7 +156,7 @@ async def resend_invitation(who: Asking, handle: Handle) -> CredentialAnswer:
 async def _delete(who: Operator, handle: str, person: int | None) -> Response:
     async with who.edit("credential.delete", f"credential {handle}") as uow:
         credential = await credentials.remove(uow, handle, person)
-    status = 204 if credential.type_id == CARD.id else 202
+    status = 204 if TYPES[credential.type_id].invited_by is None else 202
     return Response(status_code=status, headers=who.response.headers)
 
 

@@ -152,6 +152,11 @@ Line = Annotated[
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_printable),
 ]
+CardValue = Annotated[
+    str,
+    StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=16_384),
+    AfterValidator(_lines),
+]
 Notes = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, max_length=2000),

@@ -8,6 +8,7 @@ from controller.api.answers import Answer, Instant
 from controller.records.changes import ChangeView, Target
 from controller.records.events import EventView
 from controller.store.tables import Admission
+from shared.access.rows import Method
 
 
 class ChangeReaderAnswer(Answer):
@@ -69,7 +70,10 @@ class ChangeAnswer(Answer):
 
 
 class EventAnswer(Answer):
-    """What happened at a door. `replayed`: it was told later than it happened."""
+    """What happened at a door. `replayed`: it was told later than it happened.
+
+    `cloneable`: by a number that anybody can copy, so that it says little about who it was.
+    """
 
     id: int
     door_id: int
@@ -83,6 +87,7 @@ class EventAnswer(Answer):
     reason: str | None = Field(examples=["granted", "out_of_hours"])
     reasons: list[str]
     method: str | None = Field(examples=["pkoc-ble-ecdhe"])
+    cloneable: bool
     person_id: int | None
     person_name: str | None
     credential_id: str | None
@@ -108,6 +113,7 @@ class EventAnswer(Answer):
             reason=record.reason,
             reasons=[reason.value for reason in event.reasons],
             method=event.method.value if event.method is not None else None,
+            cloneable=event.method is Method.CARD_NUMBER,
             person_id=record.person_id,
             person_name=" ".join(names) or None,
             credential_id=view.credential,

@@ -11,18 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from controller import uses
 from controller.drafts import Draft
 from controller.intent import invitations
+from controller.intent.card_values import read_value
 from controller.intent.credential_states import new_state
-from controller.intent.credential_types import TYPES
+from controller.intent.credential_types import TYPES, CredentialType
 from controller.intent.invitations import Secret
-from controller.intent.keys import OURS, key_hash, own_keys, parse_key
+from controller.intent.keys import OURS, is_ours, key_hash, own_keys
 from controller.lookup import check_exist, existing
 from controller.pages import Page, Window, fetch
 from controller.problems import Conflict, NotFound
 from controller.store.tables import Credential, Invitation, Person
 from controller.store.uow import UnitOfWork
-from shared.credential.p256 import PublicKey
 
 LIMITS = ("not_before", "not_after", "max_uses")
+_MAX_OWN_ID = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,8 @@ async def _revoke(uow: UnitOfWork, credentials: list[Credential]) -> None:
         credential.deleted_at = credential.updated_at = uow.now
         credential.issuance = "revoked"
         credential.public_key = None
+        if TYPES[credential.type_id].cloneable:
+            credential.external_id = None  # it is the key
     uow.touch_credentials(credential.id for credential in credentials)
 
 
@@ -186,27 +189,38 @@ async def _apply(uow: UnitOfWork, credential: Credential, draft: Draft) -> None:
     if "value" not in draft or kind is None:
         return
     if kind.invited_by is None:
-        await _set_key(uow, credential, draft)
-    elif credential.issuance != "invited":
-        draft.add("value", "cannot be set: the phone has enrolled a key of its own")
+        await _set_key(uow, credential, kind, draft)
     else:
-        credential.external_id = draft.get("value")
+        _set_own_id(credential, draft)
 
 
-async def _set_key(uow: UnitOfWork, credential: Credential, draft: Draft) -> None:
+def _set_own_id(credential: Credential, draft: Draft) -> None:
+    value: str = draft.get("value")
+    if credential.issuance != "invited":
+        draft.add("value", "cannot be set: the phone has enrolled a key of its own")
+    elif len(value) > _MAX_OWN_ID or not value.isprintable():
+        draft.add("value", f"must be a line of at most {_MAX_OWN_ID} characters")
+    else:
+        credential.external_id = value
+
+
+async def _set_key(
+    uow: UnitOfWork, credential: Credential, kind: CredentialType, draft: Draft
+) -> None:
     try:
-        point = parse_key(draft.get("value"))
+        given = read_value(kind, draft.get("value"))
     except ValueError as error:
         draft.add("value", str(error))
         return
-    if PublicKey.parse(point) in await own_keys(uow.session):
+    if is_ours(given.identifier, await own_keys(uow.session)):
         draft.add("value", OURS)
         return
-    query = select(Credential).where(Credential.public_key == point)
+    query = select(Credential).where(Credential.public_key == given.identifier)
     holder = await uow.session.scalar(query)
     if holder is not None and holder is not credential:
         if holder.person_id == credential.person_id and not draft.errors:
             raise Conflict(f"this person has this card already, as credential {holder.handle}")
         draft.add("value", "is in use")
         return
-    credential.public_key, credential.key_hash = point, key_hash(point)
+    credential.public_key, credential.key_hash = given.identifier, key_hash(given.identifier)
+    credential.external_id = given.text if kind.cloneable else None

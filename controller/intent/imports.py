@@ -17,16 +17,17 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from controller.compiler.chunks import chunks
 from controller.drafts import Draft
-from controller.intent.credential_types import CARD
+from controller.intent.card_values import CardValue, read_value
+from controller.intent.credential_types import CARD, CARD_NUMBER, CredentialType
 from controller.intent.credentials import new_handle
-from controller.intent.keys import OURS, key_hash, own_keys, parse_key
+from controller.intent.keys import OURS, is_ours, key_hash, own_keys
 from controller.intent.people import COLUMNS, REQUIRED, WORDS
 from controller.intent.person_search import index_people, words_of
 from controller.lookup import missing
 from controller.problems import Invalid
 from controller.store.tables import Base, Credential, Group, GroupMember, Person
 from controller.store.uow import UnitOfWork
-from shared.credential.p256 import OwnKeys, PublicKey
+from shared.credential.p256 import OwnKeys
 
 MAX_PEOPLE = 20_000
 # Nobody reads more; what is wrong beyond is said at the next try.
@@ -47,7 +48,8 @@ class _Card:
     person: int  # index in the list
     field: str
     draft: Draft
-    point: bytes
+    kind: CredentialType
+    value: CardValue
     label: str
 
 
@@ -101,26 +103,32 @@ async def _read_cards(drafts: list[Draft], ours: OwnKeys) -> list[_Card]:
 def _cards(drafts: list[Draft], ours: OwnKeys) -> Iterator[_Card]:
     for index, draft in enumerate(drafts):
         for number, card in enumerate(draft.get("cards", [])):
-            field = f"cards[{number}].public_key"
+            name, kind = _given(card)
+            field = f"cards[{number}].{name}"
             try:
-                point = parse_key(card["public_key"])
+                value = read_value(kind, card[name])
             except ValueError as error:
                 draft.add(field, str(error))
                 continue
-            if PublicKey.parse(point) in ours:
+            if is_ours(value.identifier, ours):
                 draft.add(field, OURS)
-            yield _Card(index, field, draft, point, card.get("label") or CARD.label)
+            yield _Card(index, field, draft, kind, value, card.get("label") or kind.label)
+
+
+def _given(card: dict[str, Any]) -> tuple[str, CredentialType]:
+    """Return which member of `card` says what it is, and what kind of credential that makes."""
+    return ("card_number", CARD_NUMBER) if card.get("card_number") else ("public_key", CARD)
 
 
 async def _check_cards(session: AsyncSession, cards: list[_Card]) -> None:
-    given = Counter(card.point for card in cards)
+    given = Counter(card.value.identifier for card in cards)
     taken = {point for point, count in given.items() if count > 1}
     column = Credential.public_key
     for part in chunks(given):
         found = await session.scalars(select(column).where(column.in_(part)))
         taken.update(point for point in found if point is not None)
     for card in cards:
-        if card.point in taken:
+        if card.value.identifier in taken:
             card.draft.add(card.field, "is in use, here or in this list")
 
 
@@ -186,10 +194,11 @@ async def _insert_cards(uow: UnitOfWork, cards: list[_Card], people: list[int]) 
             {
                 "handle": new_handle(uow),
                 "person_id": people[card.person],
-                "type_id": CARD.id,
+                "type_id": card.kind.id,
                 "label": card.label,
-                "public_key": card.point,
-                "key_hash": key_hash(card.point),
+                "external_id": card.value.text if card.kind.cloneable else None,
+                "public_key": card.value.identifier,
+                "key_hash": key_hash(card.value.identifier),
                 "state": "active",
                 "issuance": "active",
                 "created_at": uow.now,

@@ -10,33 +10,21 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from controller.store.tables import Reader, Setting
-from shared.credential.errors import RuleBroken
+from shared.credential.identifier import is_point
 from shared.credential.p256 import OwnKeys, PublicKey
 
 # Public points of the installation itself (site authority, plan signing), as JSON list of hex.
 OWN_KEYS = "own_keys"
 
 
-def parse_key(text: str) -> bytes:
-    """Return the 65-byte point that `text` writes in 130 hex digits.
-
-    Raises `ValueError` with a text for whoever sent it.
-    """
-    try:
-        point = bytes.fromhex(text) if len(text) == 130 else b""
-    except ValueError:
-        point = b""
-    if len(point) != 65:
-        raise ValueError("must be 130 hex digits: 04, X and Y of a P-256 point")
-    try:
-        return PublicKey.parse(point).point
-    except RuleBroken as error:
-        raise ValueError(f"is no P-256 public key: {error}") from error
-
-
-def key_hash(point: bytes) -> bytes:
+def key_hash(identifier: bytes) -> bytes:
     """Return the hash by which a reader names a key that it does not know."""
-    return hashlib.sha256(point).digest()
+    return hashlib.sha256(identifier).digest()
+
+
+def is_ours(identifier: bytes, own: OwnKeys) -> bool:
+    """Return whether it is one of `own`, all of which are points."""
+    return is_point(identifier) and PublicKey.parse(identifier) in own
 
 
 async def own_keys(session: AsyncSession) -> OwnKeys:

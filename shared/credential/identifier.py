@@ -38,6 +38,11 @@ def of_wiegand(bits: int, number: int) -> bytes:
     return bytes((_WIEGAND, bits)) + number.to_bytes((bits + 7) // 8, "big")
 
 
+def is_point(identifier: bytes) -> bool:
+    """Whether it is a point of P-256, whole."""
+    return identifier[:1] == bytes((_POINT,))
+
+
 def is_cloneable(identifier: bytes) -> bool:
     """Whether it is a number that proves nothing."""
     return identifier[:1] in (bytes((_UID,)), bytes((_WIEGAND,)))

@@ -33,9 +33,12 @@ async def redeem(api: Api, handle: object, number: int) -> None:
 
 async def test_the_kinds_there_are(api: Api) -> None:
     kinds = {kind["id"]: kind for kind in await api.get("/credential_types")}
-    assert sorted(kinds) == [5, 8, 9]
+    assert sorted(kinds) == [5, 8, 9, 1001]
     assert (kinds[8]["label"], kinds[9]["name"]) == ("HID Mobile Access", "PassFlow")
     assert (kinds[8]["format"], kinds[9]["format"]) == ("mobile", "mobile")
+    assert [kind["id"] for kind in kinds.values() if kind["cloneable"]] == [1001]
+    assert "cloneable" in kinds[1001]["name"]
+    assert "cloneable" in kinds[1001]["description"]
 
 
 async def test_a_card(api: Api) -> None:
@@ -49,6 +52,7 @@ async def test_a_card(api: Api) -> None:
         "credential_type_id": 5,
         "label": "blue",
         "value": hex_key(1),
+        "cloneable": False,
         "enabled": True,
         "state": "active",
         "status": "active",

@@ -68,6 +68,7 @@ async def test_an_event_names_door_person_and_credential(api: Api) -> None:
         "reason": "suspended",
         "reasons": ["suspended", "lockdown"],
         "method": "pkoc-ble-ecdhe",
+        "cloneable": False,
         "person_id": person,
         "person_name": "Ada Lovelace",
         "credential_id": handle,
@@ -76,6 +77,14 @@ async def test_an_event_names_door_person_and_credential(api: Api) -> None:
         "detail": "x",
     }
     assert await api.get("/events/1") == said
+
+
+async def test_an_event_by_a_card_number_says_that_it_may_be_a_copy(api: Api) -> None:
+    door = await api.door()
+    event = tap(1, NOON, reason=Reason.GRANTED, reasons=(), method=Method.CARD_NUMBER)
+    await store(api, await api.reader(door), door, event)
+    (said,) = await api.get("/events")
+    assert (said["method"], said["cloneable"]) == ("card-number", True)
 
 
 async def test_names_outlive_what_they_name(api: Api) -> None:
