@@ -99,6 +99,7 @@ class UserDevice:
     """The expedited application, for `shared.credential.card.Card`.
 
     After a transaction, `ended` says how: what the reader said last, or why the device closed.
+    From AUTH1 to the end of a transaction, `step_up` is its StepUpSK, for a phase that follows.
     """
 
     aid = EXPEDITED_AID
@@ -149,6 +150,7 @@ class UserDevice:
                 credential.mailbox.abandon()
         self._challenge: _Challenge | None = None
         self._channel: SecureChannel | None = None
+        self.step_up: bytes | None = None
 
     def _answer(self, command: CommandAPDU) -> bytes:
         ins = self._permitted(command)
@@ -239,7 +241,7 @@ class UserDevice:
         secret = keys.kdh(challenge.ephemeral, challenge.reader, transcript.transaction_id)
         derived = keys.standard_keys(secret, transcript)
         self._channel = SecureChannel.of_device(derived.reader, derived.device)
-        self._state = _State.OPEN
+        self._state, self.step_up = _State.OPEN, derived.step_up
         own = credential.key.public
         fresh = keys.kpersistent(secret, transcript, own)
         credential.remember(transcript.reader_identifier, fresh)
@@ -270,9 +272,10 @@ class UserDevice:
         if channel is None:
             raise _Failure(SW.UNKNOWN_INS, Reason.OUT_OF_ORDER, "there is no secure channel")
         try:
-            said = Exchange.decode(channel.open(data))
+            plain = channel.open(data)
         except RuleBroken as broken:
             raise _Failure(SW.SECURITY_STATUS, broken.reason, str(broken)) from None
+        said = Exchange.decode(plain)
         self._state = _State.OPEN
         answer = _use_mailbox(credential, said)
         if answer.result:

@@ -92,6 +92,11 @@ def test_too_much_in_all_is_refused(last: str) -> None:
         talk(COMMAND, saying(*pieces, b"\x90\x00"), size=256)
 
 
+def test_too_much_in_one_is_refused() -> None:
+    with pytest.raises(Malformed):
+        talk(COMMAND, saying(bytes(257) + b"\x90\x00"), size=256)
+
+
 class TestChaining:
     def test_what_fits_goes_in_one_command(self) -> None:
         command = CommandAPDU(0x80, 0xD1, 0, 0, bytes(255), 256)

@@ -39,6 +39,7 @@ from tests.shared.credential.aliro.ends import (
     READER,
     SUB_GROUP,
     Door,
+    Tap,
     certified,
     credential,
     device,
@@ -165,6 +166,15 @@ class TestOrder:
         reader = opened()
         assert reader.ask(ins.command(AUTH0.encode())).sw == SW.UNKNOWN_INS
         closed(reader, Reason.OUT_OF_ORDER)
+
+    def test_no_auth1_after_a_fast_exchange(self) -> None:
+        held, door = credential(), Door()
+        door.tap(device(held))
+        transaction, phone = door.transaction(), device(held)
+        tap = Tap(Card([phone]))
+        tap.run(transaction.authenticate())
+        assert tap.run(transaction.mailbox(Read(0, 1))) == (b"\0",)
+        assert tap.card.receive(Ins.AUTH1.command(b"x").encode()) == b"\x6d\x00"
 
     def test_after_the_status_nothing(self) -> None:
         reader = opened()
@@ -327,7 +337,7 @@ class TestExchange:
         reader = opened()
         assert reader.channel is not None
         sealed = reader.channel.seal(b"\x97\x01\x01")
-        assert reader.ask(Ins.EXCHANGE.command(sealed)).sw == SW.SECURITY_STATUS
+        assert reader.ask(Ins.EXCHANGE.command(sealed)).sw == SW.NOT_COMPLIANT
         closed(reader, Reason.WRONG_LENGTH)
 
     def test_an_empty_one(self) -> None:
@@ -390,10 +400,10 @@ class TestCredential:
         for number in range(MAX_READERS + 2):
             held.remember(number.to_bytes(32, "big"), bytes(32))
         held.remember((2).to_bytes(32, "big"), b"1" * 32)
-        held.remember(bytes(31) + b"\xff", b"2" * 32)
+        held.remember(b"\xff" * 32, b"2" * 32)
         assert len(held.kpersistents) == MAX_READERS
-        assert (2).to_bytes(32, "big") in held.kpersistents
-        assert (1).to_bytes(32, "big") not in held.kpersistents
+        assert held.kpersistents[(2).to_bytes(32, "big")] == b"1" * 32
+        assert (3).to_bytes(32, "big") not in held.kpersistents
 
     def test_misuse(self) -> None:
         with pytest.raises(ValueError, match="16 bytes"):

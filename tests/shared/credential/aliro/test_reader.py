@@ -11,7 +11,7 @@ from shared.credential.aliro.endings import Cause, ReaderStatus
 from shared.credential.aliro.identity import Certified, ReaderIdentity
 from shared.credential.aliro.kpersistent import KpersistentStore
 from shared.credential.aliro.mailbox import Read
-from shared.credential.aliro.messages import EXPEDITED_AID, SelectAnswer, key_slot
+from shared.credential.aliro.messages import EXPEDITED_AID, Ins, SelectAnswer, key_slot
 from shared.credential.aliro.reader import Settings, Transaction
 from shared.credential.errors import Misuse
 from shared.credential.outcome import (
@@ -234,6 +234,7 @@ class TestLength:
         tap = Door(identity, settings).tap(phone)
         assert tap.names.count("AUTH1") == commands
         assert status_heard(phone) == ReaderStatus.UNSECURED
+        assert {each.le for each in tap.said if each.ins != Ins.AUTH1} == {256}
         limit = lengths[0] if lengths and extended and commands == 1 else 1024
         assert all(len(each.encode()) <= limit for each in tap.said)
 

@@ -92,6 +92,13 @@ class TestDecision:
         with pytest.raises(Misuse):
             _ = transaction.session
 
+    @pytest.mark.parametrize("tag", [0x86, 0x9E])
+    def test_said_once_after_a_failure_too(self, tag: int) -> None:
+        transaction = Door().transaction()
+        Tap(Card([altered(auth0=renamed(tag), auth1=renamed(tag))])).run(transaction.authenticate())
+        assert transaction.conclude() is not None
+        assert transaction.conclude() is None
+
     def test_nothing_to_say_before_anything_was_asked(self) -> None:
         assert Door().transaction().conclude(ReaderStatus.UNSECURED) is None
 
@@ -161,12 +168,16 @@ class TestFast:
         door, held = Door(), credential()
         held.access_signed = b"2026-11-01T00:00:00Z"
         for step_up in (True, False):
-            transaction = door.transaction()
-            tap = Tap(Card([device(held)]))
+            transaction, phone = door.transaction(), device(held)
+            tap = Tap(Card([phone]))
             tap.run(transaction.authenticate())
             assert transaction.session.offer == held.offer
             assert (transaction.session.step_up is not None) is step_up
-            transaction.conclude(ReaderStatus.UNSECURED)
+            assert phone.step_up == transaction.session.step_up
+            farewell = transaction.conclude(ReaderStatus.UNSECURED)
+            assert farewell is not None
+            tap.run(farewell)
+            assert phone.step_up is None
 
 
 class TestMailbox:
