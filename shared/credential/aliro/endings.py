@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.credential.aliro.mailbox import MailboxRequest
 from shared.credential.aliro.messages import ordered
@@ -135,7 +135,7 @@ class Exchange:
 class ExchangeAnswer:
     """What was read from the mailbox, in the order it was asked for, and the result."""
 
-    reads: tuple[bytes, ...] = ()
+    reads: tuple[bytes, ...] = field(default=(), repr=False)
     result: int = 0
 
     def encode(self) -> bytes:

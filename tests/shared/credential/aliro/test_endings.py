@@ -169,3 +169,7 @@ def test_the_first_byte_says_success() -> None:
         ReaderStatus.UNSECURING,
         ReaderStatus.UNKNOWN_STATE,
     }
+
+
+def test_what_was_read_does_not_show() -> None:
+    assert "secret" not in repr(ExchangeAnswer((b"secret",)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -86,6 +86,16 @@ def test_what_has_no_room_any_more_goes_from_the_end() -> None:
 def test_what_was_not_stored_by_us(data: bytes) -> None:
     with pytest.raises(ValueError):
         KpersistentStore.decode(data)
+
+
+@QUICK
+@given(st.integers(0, 4), st.binary(min_size=97, max_size=97), st.binary(max_size=97))
+def test_any_stored_bytes(entries: int, entry: bytes, rest: bytes) -> None:
+    try:
+        store = KpersistentStore.decode(b"\1" + entry * entries + rest)
+    except ValueError:
+        return
+    assert len(store) <= entries + 1
 
 
 def test_misuse() -> None:
