@@ -33,8 +33,10 @@ importlib.import_module(module)
     [
         ("controller", "controller.__main__"),
         ("controller", "hw.sim.phone.__main__"),
+        ("controller", "hw.sim.cards.__main__"),
         ("reader", "reader.__main__"),
         ("reader", "hw.sim.phone.__main__"),
+        ("reader", "hw.sim.cards.__main__"),
         ("reader", "hw.sim.phone.at_door"),
         ("reader", "hw.sim.air"),
         ("reader", "hw.sim.pn532"),

@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from hw.sim.pn532_field import FLAG_ISO_DEP, UID_LENGTHS, frame, read_frame
 
 
+class CardGone(Exception):
+    """Raised by what answers for a card: it is taken away in the middle."""
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """How a card's time in the field went."""
@@ -36,7 +40,8 @@ async def bring(
 ) -> Visit:
     """Hold a card to the reader until the reader lets go, and take it away.
 
-    `respond` answers command APDUs; an empty answer is silence. With `stay` the card is left lying
+    `respond` answers command APDUs; an empty answer is silence, and `CardGone`, which goes on to
+    the caller, takes the card away at once. With `stay` the card is left lying
     on the reader and answers for as long as the reader asks: cancel to take it away. Without
     `iso_dep` it has nothing but its UID. Raises `ConnectionError` if no reader is there.
     """

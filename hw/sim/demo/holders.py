@@ -60,7 +60,7 @@ class Holder:
 
     async def tap_nfc(self, post: Post) -> Tap:
         """Hold the newest key to the reader, as a card."""
-        return await tap_nfc.tap(post.field, self.key, lamp=post.wires)
+        return await tap_nfc.tap(post.field, tap_nfc.phone(self.key), lamp=post.wires)
 
     def stranger(self) -> Holder:
         """Somebody with a key of their own, who has found out where this holder's doors are."""

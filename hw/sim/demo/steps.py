@@ -12,11 +12,19 @@ from hw.sim.demo.office import OfficeError
 from hw.sim.demo.processes import ProcessFailed
 from hw.sim.demo.stage import Differs, Stage
 from hw.sim.phone.eyes import DoorGone, NotSeen
-from hw.sim.phone.wallet import WalletError
+from hw.sim.private_file import PrivateFileError
 
 # The longest step imports 10,000 people and restarts a reader; on a slow machine in 30 s.
 _PATIENCE = 60.0
-_TROUBLES = (Differs, OfficeError, ProcessFailed, WalletError, DoorGone, NotSeen, HardwareFault)
+_TROUBLES = (
+    Differs,
+    OfficeError,
+    ProcessFailed,
+    PrivateFileError,
+    DoorGone,
+    NotSeen,
+    HardwareFault,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
-import os
 import sys
 import time
 from importlib.metadata import version
@@ -16,8 +15,8 @@ from hw.sim.phone import redeem, wallet
 from hw.sim.phone.controllers import ControllerRefused
 from hw.sim.phone.tap import PATIENCE, Light
 from hw.sim.phone.wallet import Key, WalletError
+from hw.sim.private_file import PrivateFileError
 
-WALLET = "DOORWARD_PHONE_WALLET"
 EXAMPLES = """\
 Exit code: 0 granted or done, 1 refused at the door, 2 trouble.
 
@@ -26,6 +25,8 @@ Exit code: 0 granted or done, 1 refused at the door, 2 trouble.
   doorward-phone make-card "Blue card"            # prints the public key to register
   doorward-phone tap nfc --reader 127.0.0.1:9100 --lamp 127.0.0.1:9200 --key "Blue card"
   doorward-phone load 20 "Front door" --air 127.0.0.1:9000
+
+Cards with certificates, staff cards (PIV) and cards that have nothing but a number: doorward-card.
 """
 
 
@@ -33,21 +34,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Do what the command line says, and exit with what the holder saw."""
     options = _parser().parse_args(arguments)
     if options.wallet is None:
-        options.wallet = _default_wallet()
+        options.wallet = wallet.default_path()
     try:
         sys.exit(asyncio.run(options.run(options)))
-    except (WalletError, ControllerRefused, HardwareFault, ValueError, OSError) as error:
+    except (PrivateFileError, ControllerRefused, HardwareFault, ValueError, OSError) as error:
         print(f"doorward-phone: {error}", file=sys.stderr)
         sys.exit(Light.TROUBLE.value)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _default_wallet() -> Path:
-    if (path := os.environ.get(WALLET)) is not None:
-        return Path(path)
-    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(config) / "doorward" / "wallet.json"
 
 
 async def _redeem(options: argparse.Namespace) -> int:
@@ -132,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         "--wallet",
         type=Path,
         metavar="FILE",
-        help=f"where the keys lie (default: ${WALLET}, or ~/.config/doorward/wallet.json)",
+        help=f"where the keys lie (default: ${wallet.PLACE}, or ~/.config/doorward/wallet.json)",
     )
     parser.add_argument("--version", action="version", version=version("doorward"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

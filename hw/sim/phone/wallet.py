@@ -1,6 +1,8 @@
-"""The keys that a phone holds, in one file that only its owner can read.
+"""The keys of a phone, and the cards in the same pocket, in one file that only its owner can read.
 
-    {"version": 1, "keys": [{"name", "made", "secret", "account": {…} or null, "doors": [{…}]}]}
+    {"version": 1,
+     "keys": [{"name", "made", "secret", "account": {…} or null, "doors": [{…}]}],
+     "cards": [{…}]}                                       see `hw.sim.cards.held`; may be missing
 
 `secret` is the 32-byte private key in hex. The file is written atomically with mode 0600, and one
 process at a time changes it.
@@ -8,27 +10,24 @@ process at a time changes it.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
-import stat
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
+from hw.sim import private_file
+from hw.sim.cards.held import HeldCard, new_p256
+from hw.sim.private_file import PrivateFileError
 from shared.credential.errors import RuleBroken
 from shared.credential.p256 import PrivateKey, PublicKey
 from shared.credential.pkoc.identity import KnownReader
 
 VERSION = 1
+PLACE = "DOORWARD_PHONE_WALLET"  # the environment variable that says where the file is
 
 
-class WalletError(Exception):
+class WalletError(PrivateFileError):
     """The wallet, or what somebody wants of it, does not do. The text has the remedy."""
 
 
@@ -67,19 +66,21 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """All keys, the oldest first. Names are unique."""
+    """All keys and all cards, the oldest first. Names are unique."""
 
     keys: tuple[Key, ...] = ()
+    cards: tuple[HeldCard, ...] = ()
 
     def with_key(self, key: Key) -> Wallet:
         """The wallet with `key`, in place of one of the same name."""
         if any(known.name == key.name for known in self.keys):
-            return Wallet(tuple(key if known.name == key.name else known for known in self.keys))
-        return Wallet((*self.keys, key))
+            same = tuple(key if known.name == key.name else known for known in self.keys)
+            return replace(self, keys=same)
+        return replace(self, keys=(*self.keys, key))
 
     def free_name(self, wanted: str) -> str:
-        """`wanted`, or with a number behind it if another key has that name."""
-        taken = {key.name for key in self.keys}
+        """`wanted`, or with a number behind it if another key or card has that name."""
+        taken = {key.name for key in self.keys} | {card.name for card in self.cards}
         name, number = wanted, 1
         while name in taken:
             number += 1
@@ -104,27 +105,40 @@ class Wallet:
             + ". `doorward-phone doors` asks again"
         )
 
+    def find_card(self, name: str | None = None) -> HeldCard:
+        """The card of that name, else the newest. Raises `WalletError`."""
+        cards = [card for card in self.cards if name in (None, card.name)]
+        if cards:
+            return cards[-1]
+        have = ", ".join(repr(card.name) for card in self.cards)
+        raise WalletError(f"no card is called {name!r}; there are: {have}" if have else _NO_CARDS)
 
+
+_NO_CARDS = "the wallet has no card: `doorward-card make` first"
 _NO_KEYS = "the wallet is empty: `doorward-phone redeem` or `make-card` first"
+
+
+def default_path() -> Path:
+    """Where the wallet is, if nobody says otherwise."""
+    if (path := os.environ.get(PLACE)) is not None:
+        return Path(path)
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(config) / "doorward" / "wallet.json"
 
 
 def new_key(name: str, now: float) -> Key:
     """A fresh key from the system's randomness, unknown to everybody."""
-    private = PrivateKey.wrap(ec.generate_private_key(ec.SECP256R1()))
-    return Key(name, int(now), private)
+    return Key(name, int(now), new_p256())
 
 
 def load(path: Path) -> Wallet:
     """Read a wallet; one that is not there is empty. Raises `WalletError`."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+        text = private_file.read(path)
+    except PrivateFileError as error:
+        raise WalletError(str(error)) from None
+    if text is None:
         return Wallet()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WalletError(f"{path}: cannot be read ({type(error).__name__})") from None
-    if mode & 0o077:
-        raise WalletError(f"{path}: others can read these keys: chmod 600 {path}")
     try:
         return _wallet(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError, RuleBroken) as error:
@@ -136,46 +150,36 @@ def load(path: Path) -> Wallet:
 
 def save(path: Path, wallet: Wallet) -> None:
     """Replace the file so that a power cut leaves either the old or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(_plain(wallet), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other processes from changing the wallet meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    private_file.write(path, json.dumps(_plain(wallet), indent=1))
 
 
 def add(path: Path, key: Key) -> Key:
     """Put a new key into the file, under a free name, and return it. Raises `WalletError`."""
-    with locked(path):
+    with private_file.locked(path):
         wallet = load(path)
         key = replace(key, name=wallet.free_name(key.name))
         save(path, wallet.with_key(key))
     return key
 
 
+def add_card(path: Path, card: HeldCard) -> HeldCard:
+    """Put a new card into the file, under a free name, and return it."""
+    with private_file.locked(path):
+        wallet = load(path)
+        card = replace(card, name=wallet.free_name(card.name))
+        save(path, replace(wallet, cards=(*wallet.cards, card)))
+    return card
+
+
 def change(path: Path, key: Key) -> None:
     """Replace the key of the same name in the file. Raises `WalletError`."""
-    with locked(path):
+    with private_file.locked(path):
         save(path, load(path).with_key(key))
 
 
 def rewrite(path: Path) -> None:
     """Make sure that the file can take a key. Raises `WalletError` or `OSError`."""
-    with locked(path):
+    with private_file.locked(path):
         save(path, load(path))
 
 
@@ -199,7 +203,8 @@ def _uuid(text: str) -> bytes:
 def _wallet(value: Any) -> Wallet:
     if value["version"] != VERSION:
         raise ValueError("another version")
-    return Wallet(tuple(_key(entry) for entry in value["keys"]))
+    cards = tuple(HeldCard.from_json(entry) for entry in value.get("cards", []))
+    return Wallet(tuple(_key(entry) for entry in value["keys"]), cards)
 
 
 def _key(value: Any) -> Key:
@@ -214,7 +219,11 @@ def _key(value: Any) -> Key:
 
 
 def _plain(wallet: Wallet) -> dict[str, Any]:
-    return {"version": VERSION, "keys": [_plain_key(key) for key in wallet.keys]}
+    return {
+        "version": VERSION,
+        "keys": [_plain_key(key) for key in wallet.keys],
+        "cards": [card.to_json() for card in wallet.cards],
+    }
 
 
 def _plain_key(key: Key) -> dict[str, Any]:

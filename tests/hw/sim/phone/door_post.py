@@ -1,4 +1,7 @@
-"""A reader with real drivers and sessions and no plan: it lets in whom the test says."""
+"""A reader with real drivers and sessions and no plan: it lets in whom the test says.
+
+To cards it speaks PKOC, or what `ask` says; of a card that speaks nothing it takes the UID.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hw.ble.peripheral import Peripheral
 from hw.nfc.pn532 import Pn532TagListener
-from hw.ports import Link, LinkClosed, LinkListener, Signal, Tag, TagListener
+from hw.ports import Link, LinkClosed, LinkListener, Signal, Tag, TagListener, TagLost
 from hw.sim.air import Air
 from hw.sim.door import DoorSim
 from hw.sim.door_control import DoorControl
 from hw.sim.phone.wallet import KnownDoor
 from hw.sim.pn532 import Pn532
-from shared.credential.outcome import Outcome, Proven
+from shared.credential.card_number import judge_uid
+from shared.credential.exchange import Dialogue
+from shared.credential.outcome import Outcome, Proven, Reason, Refused
 from shared.credential.p256 import OwnKeys, PrivateKey
 from shared.credential.pkoc import ble_reader, nfc_reader
 from shared.credential.pkoc.identity import KnownReader, ReaderIdentity
@@ -42,6 +47,7 @@ class DoorPost:
         self.release = 0.05
         self.refusal = Signal.NOT_HERE
         self.outcomes: list[Outcome] = []
+        self.ask = self._ask_pkoc
 
     @property
     def known(self) -> KnownDoor:
@@ -84,18 +90,26 @@ class DoorPost:
             await tag.release()
 
     async def _interrogate(self, tag: Tag) -> Outcome:
+        if not tag.iso_dep:
+            return judge_uid(tag.uid)
         loop = asyncio.get_running_loop()
-        pkoc = nfc_reader.dialogue(self.identity, b"t" * 16, own_keys=OwnKeys([]))
-        session = TagSession(pkoc, now=loop.time())
+        session = TagSession(self.ask(), now=loop.time())
         command = session.start()
         while True:
-            match session.receive(await tag.transceive(command), loop.time()):
+            try:
+                response = await tag.transceive(command)
+            except TagLost:
+                return Refused(Reason.LINK_LOST)
+            match session.receive(response, loop.time()):
                 case Send(command):
                     pass
                 case Finished(outcome):
                     return outcome
                 case None:
                     raise AssertionError("every response moves the session on")
+
+    def _ask_pkoc(self) -> Dialogue[Outcome]:
+        return nfc_reader.dialogue(self.identity, b"t" * 16, own_keys=OwnKeys([]))
 
     def _judge(self, outcome: Outcome) -> bool:
         self.outcomes.append(outcome)

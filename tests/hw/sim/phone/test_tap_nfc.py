@@ -15,6 +15,10 @@ from hw.sim.pn532 import Pn532
 from tests.hw.sim.phone.door_post import DoorPost, with_field, with_wires
 
 
+def _stranger() -> tap_nfc.Shown:
+    return tap_nfc.phone(wallet.new_key("card", 0))
+
+
 @pytest.fixture
 def post(nothing_left_behind: None) -> DoorPost:
     return DoorPost()
@@ -37,7 +41,7 @@ async def test_green_for_a_known_card(
 ) -> None:
     key = wallet.new_key("card", 0)
     post.admitted.add(key.private.public.point)
-    seen = await tap_nfc.tap(field, key, lamp=lamp)
+    seen = await tap_nfc.tap(field, tap_nfc.phone(key), lamp=lamp)
     assert (seen.light, seen.text) == (Light.GREEN, "the lamp says granted")
     assert 0 < seen.milliseconds < 5000
 
@@ -58,7 +62,7 @@ async def test_what_the_lamp_says_to_a_stranger(
     light: Light,
 ) -> None:
     post.refusal = refusal
-    seen = await tap_nfc.tap(field, wallet.new_key("card", 0), lamp=lamp)
+    seen = await tap_nfc.tap(field, _stranger(), lamp=lamp)
     assert (seen.light, seen.text) == (light, f"the lamp says {refusal.value}")
 
 
@@ -69,19 +73,19 @@ async def test_the_lamp_of_an_earlier_tap_is_waited_for(
     post.admitted.add(key.private.public.point)
     post.door.indicator.show(Signal.NOT_HERE)
     asyncio.get_running_loop().call_later(0.05, post.door.indicator.show, Signal.IDLE)
-    seen = await tap_nfc.tap(field, key, lamp=lamp)
+    seen = await tap_nfc.tap(field, tap_nfc.phone(key), lamp=lamp)
     assert seen.light is Light.GREEN
 
 
 async def test_a_card_by_itself_is_told_nothing(post: DoorPost, field: tuple[str, int]) -> None:
-    seen = await tap_nfc.tap(field, wallet.new_key("card", 0))
+    seen = await tap_nfc.tap(field, _stranger())
     assert seen.light is Light.GREEN
     assert "the card was read" in seen.text
 
 
 async def test_a_reader_that_does_not_poll(post: DoorPost, tmp_path: Path) -> None:
     async with Pn532(tmp_path / "pn532") as chip:
-        seen = await tap_nfc.tap(("127.0.0.1", chip.port), wallet.new_key("card", 0), patience=0.1)
+        seen = await tap_nfc.tap(("127.0.0.1", chip.port), _stranger(), patience=0.1)
     assert seen.light is Light.TROUBLE
     assert "no reader took the card in 0.1 s" in seen.text
 
@@ -89,7 +93,7 @@ async def test_a_reader_that_does_not_poll(post: DoorPost, tmp_path: Path) -> No
 async def test_no_reader_at_all(post: DoorPost, tmp_path: Path) -> None:
     async with Pn532(tmp_path / "pn532") as chip:
         gone = ("127.0.0.1", chip.port)
-    seen = await tap_nfc.tap(gone, wallet.new_key("card", 0))
+    seen = await tap_nfc.tap(gone, _stranger())
     assert seen.light is Light.TROUBLE
     assert "python -m hw.sim.pn532" in seen.text
 
@@ -100,7 +104,7 @@ async def test_no_reader_and_a_lamp_that_will_never_say_so(
     async with Pn532(tmp_path / "pn532") as chip:
         gone = ("127.0.0.1", chip.port)
     async with asyncio.timeout(5):
-        seen = await tap_nfc.tap(gone, wallet.new_key("card", 0), lamp=lamp, patience=60)
+        seen = await tap_nfc.tap(gone, _stranger(), lamp=lamp, patience=60)
     assert seen.light is Light.TROUBLE
     assert "python -m hw.sim.pn532" in seen.text
 
@@ -108,6 +112,6 @@ async def test_no_reader_and_a_lamp_that_will_never_say_so(
 async def test_no_door_to_look_at(post: DoorPost, field: tuple[str, int]) -> None:
     async with with_wires(post) as gone:
         pass
-    seen = await tap_nfc.tap(field, wallet.new_key("card", 0), lamp=gone)
+    seen = await tap_nfc.tap(field, _stranger(), lamp=gone)
     assert seen.light is Light.TROUBLE
     assert "no simulated door" in seen.text

@@ -1,0 +1,1 @@
+"""`doorward-card`: virtual cards of every kind, and those who issue and revoke them."""

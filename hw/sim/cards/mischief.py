@@ -1,0 +1,109 @@
+"""Cards that break their word, to see what a reader makes of them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from hw.sim.card import CardGone
+from hw.sim.cards.held import Content, Piv, Pkoc, new_p256, new_rsa
+from shared.credential.apdu import SW, CommandAPDU, ResponseAPDU
+from shared.credential.card import Application, Card
+from shared.credential.pkoc.nfc_holder import Certified
+
+Respond = Callable[[bytes], bytes]
+
+# AUTHENTICATE of PKOC, GENERAL AUTHENTICATE of PIV, INTERNAL AUTHENTICATE of PKOC SE V2.
+_SIGNING = (0x80, 0x87, 0x88)
+_SELECT = 0xA4
+_PIECE = bytes(250)
+
+
+class Mischief(enum.Enum):
+    """What a card does wrong."""
+
+    WRONG_SIGNATURE = "wrong-signature"  # the last bit of it is another
+    COPIED_CERTIFICATE = "copied-certificate"  # of another card, whose key it does not have
+    TORN = "torn"  # it leaves the field once it has been selected
+    ENDLESS = "endless"  # it always has more to say
+
+
+def respond(content: Content, mischief: Mischief | None) -> Respond:
+    """How a card with `content` answers commands. Raises `CardGone` when it is torn away.
+
+    `ValueError` for a `mischief` of which such a card is not capable.
+    """
+    if content is None:
+        if mischief is not None:
+            raise ValueError("a card that has nothing but its UID is asked nothing")
+        return Card([]).receive
+    match mischief:
+        case None:
+            return Card([content.application()]).receive
+        case Mischief.WRONG_SIGNATURE:
+            return Card([_Forger(content.application())]).receive
+        case Mischief.COPIED_CERTIFICATE:
+            return Card([_copied(content).application()]).receive
+        case Mischief.TORN:
+            return _after_select(Card([content.application()]).receive, _leave)
+        case Mischief.ENDLESS:
+            return _after_select(Card([content.application()]).receive, _say_more)
+
+
+def _copied(content: Pkoc | Piv) -> Pkoc | Piv:
+    """The certificate of `content` on a card with other keys. `ValueError` if there is none."""
+    match content:
+        case Pkoc(certified=Certified(certificate=certificate)):
+            return Pkoc(new_p256(), Certified(new_p256(), certificate))
+        case Pkoc():
+            raise ValueError("this card has no certificate to copy")
+        case Piv(key=rsa.RSAPrivateKey()):
+            return replace(content, key=new_rsa())
+        case Piv():
+            return replace(content, key=new_p256())
+
+
+@dataclass(frozen=True, slots=True)
+class _Forger:
+    """An application whose signatures are wrong."""
+
+    honest: Application
+
+    @property
+    def aid(self) -> bytes:
+        return self.honest.aid
+
+    def select(self) -> ResponseAPDU:
+        return self.honest.select()
+
+    def answer(self, command: CommandAPDU) -> ResponseAPDU:
+        answer = self.honest.answer(command)
+        if command.ins not in _SIGNING or not answer.data:
+            return answer
+        return replace(answer, data=answer.data[:-1] + bytes((answer.data[-1] ^ 1,)))
+
+
+def _after_select(honest: Respond, otherwise: Callable[[], bytes]) -> Respond:
+    """Answer SELECT honestly, and everything `otherwise` once it has been selected."""
+    selected = False
+
+    def answer(raw: bytes) -> bytes:
+        nonlocal selected
+        if selected:
+            return otherwise()
+        response = honest(raw)
+        selected = raw[1:2] == bytes((_SELECT,)) and response.endswith(SW.OK.to_bytes(2, "big"))
+        return response
+
+    return answer
+
+
+def _leave() -> bytes:
+    raise CardGone
+
+
+def _say_more() -> bytes:
+    return _PIECE + b"\x61\x00"
