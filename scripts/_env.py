@@ -24,6 +24,7 @@ SUPERSETS = {
     "controller": ("controller", "sim", "dev"),
     "sim": ("sim", "dev"),
     "dev": ("dev",),
+    "fuzz": ("fuzz",),
 }
 
 

@@ -45,7 +45,7 @@ async def test_an_invitation_works_once(stage: Stage) -> None:
     said = await _phone(stage, second, "redeem", credential["url"])
     assert said.code == 2
     assert "410: used" in said.output
-    assert not second.wallet.exists()
+    assert not wallet.load(second.wallet).keys
     await stage.settled()
     await stage.opens(FRONT, _at(stage, first), person=ADA, method=BLE)
 
