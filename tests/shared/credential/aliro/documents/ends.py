@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from shared.credential.aliro.documents.access_data import AccessData
+from shared.credential.aliro.documents.encoding import decode, embed, encode
 from shared.credential.aliro.documents.issue import issue
 from shared.credential.aliro.documents.issuers import Issuers
 from shared.credential.aliro.documents.messages import Document, DocumentType
@@ -68,6 +69,20 @@ def revocation(
     dated = replace(validity, iteration=iteration)
     kind = DocumentType.REVOCATION
     return issue(issuer, kind, {FLOOR: value}, dated, random=noise, **more)
+
+
+def resigned(change: Callable[[dict[str, Any]], object], signer: PrivateKey = ISSUER) -> Document:
+    """An access document of which the issuer has signed something else."""
+    document = access()
+    said = decode(decode(document.issuer_auth.payload).value)
+    change(said)
+    payload = encode(embed(said))
+    auth = replace(document.issuer_auth, payload=payload)
+    return replace(document, issuer_auth=replace(auth, signature=signer.sign(auth.covered)))
+
+
+def dated(**changes: Any) -> Document:
+    return access(validity=replace(VALIDITY, **changes))
 
 
 def flips(data: bytes, step: int) -> Iterable[bytes]:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from cbor2 import CBORTag
 
-from shared.credential.aliro.documents.encoding import decode, embed, encode
 from shared.credential.aliro.documents.issuers import issuer_id
 from shared.credential.aliro.documents.iterations import Iterations
 from shared.credential.aliro.documents.messages import Document, DocumentType, IssuerAuth
@@ -35,7 +34,9 @@ from tests.shared.credential.aliro.documents.ends import (
     NOW,
     VALIDITY,
     access,
+    dated,
     flips,
+    resigned,
     revocation,
 )
 from tests.shared.credential.aliro.ends import ALICE, BOB
@@ -70,20 +71,6 @@ def refusal(document: Document, *args: Any, **more: Any) -> Reason:
     with pytest.raises(RuleBroken) as broken:
         judged(document, *args, **more)
     return broken.value.reason
-
-
-def resigned(change: Callable[[dict[str, Any]], object], signer: PrivateKey = ISSUER) -> Document:
-    """An access document of which the issuer has signed something else."""
-    document = access()
-    said = decode(decode(document.issuer_auth.payload).value)
-    change(said)
-    payload = encode(embed(said))
-    auth = replace(document.issuer_auth, payload=payload)
-    return replace(document, issuer_auth=replace(auth, signature=signer.sign(auth.covered)))
-
-
-def dated(**changes: Any) -> Document:
-    return access(validity=replace(VALIDITY, **changes))
 
 
 def test_a_good_one() -> None:
