@@ -1,1 +1,1 @@
-"""Aliro 1.0 over NFC: the expedited phase, standard and fast, both ends."""
+"""Aliro 1.0 over NFC: the expedited phase, standard and fast, and the step-up phase, both ends."""

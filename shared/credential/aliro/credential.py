@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from shared.credential.aliro.documents.messages import Document
 from shared.credential.aliro.identity import ID_SIZE
 from shared.credential.aliro.mailbox import Mailbox
 from shared.credential.aliro.offer import Offer, Signaling
@@ -28,6 +29,7 @@ class Credential:
     signaling: Signaling = Signaling.NONE
     access_signed: bytes | None = None
     revocation_signed: bytes | None = None
+    documents: tuple[Document, ...] = ()  # what the two times are about
     kpersistents: dict[bytes, bytes] = field(default_factory=dict)  # by reader identifier
 
     def __post_init__(self) -> None:
