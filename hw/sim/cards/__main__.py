@@ -16,7 +16,6 @@ from hw.sim.cards.mischief import Mischief
 from hw.sim.phone import tap_nfc, wallet
 from hw.sim.phone.showing import address, show
 from hw.sim.phone.tap import PATIENCE, Light
-from hw.sim.phone.tap_nfc import Shown
 from hw.sim.private_file import PrivateFileError, locked
 
 EXAMPLES = """\
@@ -123,10 +122,9 @@ def _say(card: HeldCard) -> None:
 def _tap(options: argparse.Namespace) -> int:
     card = wallet.load(options.wallet).find_card(options.card)
     misbehave = None if options.misbehave is None else Mischief(options.misbehave)
-    respond = mischief.respond(card.content, misbehave)
     tap = tap_nfc.tap(
         address(options.reader, "127.0.0.1:9100"),
-        Shown(card.uid, respond, iso_dep=card.content is not None),
+        mischief.shown(card, misbehave),
         lamp=None if options.lamp is None else address(options.lamp, "127.0.0.1:9200"),
         patience=options.patience,
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hw.sim.card import CardGone
-from hw.sim.cards.held import Content, Piv, Pkoc, new_p256, new_rsa
+from hw.sim.cards.held import Content, HeldCard, Piv, Pkoc, new_p256, new_rsa
+from hw.sim.phone.tap_nfc import Shown
 from shared.credential.apdu import SW, CommandAPDU, ResponseAPDU
 from shared.credential.card import Application, Card
 from shared.credential.pkoc.nfc_holder import Certified
@@ -29,6 +30,11 @@ class Mischief(enum.Enum):
     COPIED_CERTIFICATE = "copied-certificate"  # of another card, whose key it does not have
     TORN = "torn"  # it leaves the field once it has been selected
     ENDLESS = "endless"  # it always has more to say
+
+
+def shown(card: HeldCard, mischief: Mischief | None = None) -> Shown:
+    """`card` as it is held to a reader. `ValueError` for what such a card is not capable of."""
+    return Shown(card.uid, respond(card.content, mischief), iso_dep=card.content is not None)
 
 
 def respond(content: Content, mischief: Mischief | None) -> Respond:

@@ -92,12 +92,20 @@ class Stage:
         return seen
 
     async def refuses(
-        self, door: str, tap: Callable[[], Awaitable[Tap]], *, reason: str, lamp: str
+        self,
+        door: str,
+        tap: Callable[[], Awaitable[Tap]],
+        *,
+        reason: str,
+        lamp: str,
+        detail: str = "",
     ) -> Tap:
         """Tap, and see the door stay locked, with the right lamp and the right event."""
         after = await self.mark(door)
         seen = await self.refuses_unseen(door, tap, lamp=lamp)
-        await self.event(door, after, kind="access", reason=reason)
+        event = await self.event(door, after, kind="access", reason=reason)
+        said = event["detail"] or ""
+        expect(that=detail in said, seen=f"the event says {said!r}")
         return seen
 
     async def refuses_unseen(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hw.sim.demo import attacking, changing, losing, opening
+from hw.sim.demo import attacking, changing, losing, opening, presenting
 from hw.sim.demo.commands import COMMANDS
 from hw.sim.demo.steps import Step
 
@@ -36,6 +36,9 @@ EVERYTHING: tuple[Step, ...] = (
     changing.REVOKE,
     changing.PROCESSED,
     changing.REMOTE,
+    presenting.PKOC_CERTIFIED,
+    presenting.PIV,
+    presenting.CARD_NUMBER,
     losing.NO_BROKER,
     losing.BROKER_BACK,
     losing.READER_KILLED,

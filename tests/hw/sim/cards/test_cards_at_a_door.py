@@ -68,9 +68,7 @@ async def field(post: DoorPost, tmp_path: Path) -> AsyncIterator[tuple[str, int]
 
 
 async def tap(field: tuple[str, int], card: HeldCard, misbehave: Mischief | None = None) -> Tap:
-    respond = mischief.respond(card.content, misbehave)
-    shown = tap_nfc.Shown(card.uid, respond, iso_dep=card.content is not None)
-    return await tap_nfc.tap(field, shown)
+    return await tap_nfc.tap(field, mischief.shown(card, misbehave))
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
