@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from tests.bench import aliro, api, decisions, fanout, ingest, pkoc, plan
+from tests.bench import aliro, api, cards, decisions, fanout, ingest, pkoc, plan
 from tests.bench.report import Figure, Progress
 
 CHUNK = 20_000
@@ -32,6 +32,22 @@ def _pkoc(progress: Progress, *, quick: bool) -> list[Figure]:
         Figure("PKOC ECDHE, reader's processor", cost.session_us, "us"),
         Figure("PKOC ECDHE, bare operations", cost.bare_us, "us"),
         Figure("PKOC ECDHE over bare operations", cost.ratio, "x", 1.5),
+    ]
+
+
+def _cards(progress: Progress, *, quick: bool) -> list[Figure]:
+    costs = cards.measure(10 if quick else 50)
+    progress(1, 1)
+    return [
+        figure
+        for cost in costs
+        for figure in (
+            Figure(f"{cost.name}, reader's processor", cost.transaction_us, "us"),
+            Figure(f"{cost.name}, bare operations", cost.bare_us, "us"),
+            Figure(f"{cost.name}, over bare operations", cost.ratio, "x"),
+            Figure(f"{cost.name}, round trips", cost.round_trips, ""),
+            Figure(f"{cost.name}, bytes both ways", cost.bytes, "bytes"),
+        )
     ]
 
 
@@ -82,6 +98,7 @@ def _api(progress: Progress, *, quick: bool) -> list[Figure]:
 BENCHES: dict[str, Callable[..., list[Figure]]] = {
     "plan": _plan,
     "pkoc": _pkoc,
+    "cards": _cards,
     "aliro": _aliro,
     "decisions": _decisions,
     "fanout": _fanout,
