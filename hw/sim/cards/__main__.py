@@ -6,17 +6,20 @@ import argparse
 import asyncio
 import sys
 import time
+import uuid
 from importlib.metadata import version
 from pathlib import Path
 
 from hw.sim.cards import issuers, mischief
-from hw.sim.cards.held import Content, HeldCard, Piv, Pkoc, new_card, new_p256, new_rsa
+from hw.sim.cards.held import Aliro, Content, HeldCard, Piv, Pkoc, new_card, new_p256, new_rsa
 from hw.sim.cards.issuers import Authority, Supplier
 from hw.sim.cards.mischief import Mischief
 from hw.sim.phone import tap_nfc, wallet
 from hw.sim.phone.showing import address, show
 from hw.sim.phone.tap import PATIENCE, Light
 from hw.sim.private_file import PrivateFileError, locked
+from shared.credential.errors import RuleBroken
+from shared.credential.p256 import PublicKey
 
 EXAMPLES = """\
 Exit code: 0 granted or done, 1 refused at the door, 2 trouble.
@@ -30,6 +33,9 @@ A staff card (PIV), and what becomes of it:
   doorward-card authority authority.json "Example staff"      # prints the certificate to trust
   doorward-card make piv "Ada's badge" --issuer authority.json --rsa
   doorward-card revoke authority.json "Ada's badge"           # prints the revocation list
+
+What a phone wallet holds (Aliro), for a door with `aliro-nfc`; the API shows both of its reader:
+  doorward-card make aliro "Ada's wallet" --group SITE_UUID --group-key ALIRO_PUBLIC_KEY
 
 A card that has nothing but its number, for doors with `card-number`, and any card at a door:
   doorward-card make uid "Old card"
@@ -76,6 +82,10 @@ def _make(options: argparse.Namespace) -> int:
 
 def _content(options: argparse.Namespace, now: float) -> Content:
     issuer = None if options.issuer is None else issuers.load(options.issuer)
+    if options.kind == "aliro":
+        if issuer is not None or None in (options.group, options.group_key):
+            raise ValueError("a wallet's credential takes --group and --group-key, and no --issuer")
+        return Aliro.new(options.group, options.group_key)
     match options.kind, issuer:
         case "uid", None:
             return None
@@ -128,7 +138,24 @@ def _tap(options: argparse.Namespace) -> int:
         lamp=None if options.lamp is None else address(options.lamp, "127.0.0.1:9200"),
         patience=options.patience,
     )
-    return show(asyncio.run(tap), as_json=options.json)
+    seen = asyncio.run(tap)
+    if isinstance(card.content, Aliro):
+        wallet.change_card(options.wallet, card)  # it may know one door more
+    return show(seen, as_json=options.json)
+
+
+def _group(text: str) -> bytes:
+    try:
+        return uuid.UUID(text).bytes
+    except ValueError:
+        raise argparse.ArgumentTypeError("a group is a UUID of 32 hex digits") from None
+
+
+def _group_key(text: str) -> PublicKey:
+    try:
+        return PublicKey.parse(bytes.fromhex(text))
+    except (ValueError, RuleBroken):
+        raise argparse.ArgumentTypeError("a key is a point of 130 hex digits, 04...") from None
 
 
 def _days(text: str) -> int:
@@ -141,7 +168,7 @@ def _days(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doorward-card",
-        description="Virtual cards: PKOC, PIV, and mere numbers, with those who issue them.",
+        description="Virtual cards: PKOC, PIV, Aliro, and mere numbers, with those who issue them.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -181,9 +208,18 @@ def _add_issuers(supplier: argparse.ArgumentParser, authority: argparse.Argument
 
 
 def _add_make(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", choices=("pkoc", "piv", "uid"))
+    parser.add_argument("kind", choices=("pkoc", "piv", "aliro", "uid"))
     parser.add_argument("name", nargs="?", default="Card")
     parser.add_argument("--issuer", type=Path, metavar="FILE", help="who certifies it")
+    parser.add_argument(
+        "--group", type=_group, metavar="UUID", help="Aliro: whose doors, `site_uuid` in the API"
+    )
+    parser.add_argument(
+        "--group-key",
+        type=_group_key,
+        metavar="KEY",
+        help="Aliro: what they prove, `aliro_public_key` in the API",
+    )
     parser.add_argument("--rsa", action="store_true", help="a PIV card with an RSA key")
     parser.add_argument(
         "--days", type=_days, default=365, help="of the certificate (default: %(default)s)"

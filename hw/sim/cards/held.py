@@ -2,14 +2,17 @@
 
     {"name", "made", "uid", "pkoc": {"secret", "certified": {"secret", "certificate"} or null}}
     {"name", "made", "uid", "piv": {"secret", "certificate"}}
+    {"name", "made", "uid", "aliro": {"secret", "group", "group_key", "known": {…}}}
     {"name", "made", "uid"}                                    nothing but its serial number
 
-All bytes are in hex; a PIV key is PKCS #8, the others are scalars of 32 bytes.
+All bytes are in hex; a PIV key is PKCS #8, the others are scalars of 32 bytes. `known` has what a
+phone wallet and the readers that it has opened share, by reader identifier.
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -22,8 +25,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
+from shared.credential.aliro.credential import Credential
+from shared.credential.aliro.holder import Supplies, UserDevice
 from shared.credential.card import Application
-from shared.credential.p256 import PrivateKey
+from shared.credential.p256 import PrivateKey, PublicKey
 from shared.credential.piv.holder import CardPrivateKey, PivApplication
 from shared.credential.piv.messages import CertificateObject
 from shared.credential.pkoc.cvc import Certificate
@@ -59,7 +64,23 @@ class Piv:
         return PivApplication(self.key, CertificateObject(self.certificate))
 
 
-Content: TypeAlias = Pkoc | Piv | None
+@dataclass(frozen=True, slots=True)
+class Aliro:
+    """A phone wallet's credential for one group of doors; the doors it opens are added to it."""
+
+    credential: Credential = field(repr=False)
+
+    @classmethod
+    def new(cls, group: bytes, group_key: PublicKey) -> Aliro:
+        """With a fresh key, for the doors of `group`, which prove `group_key`."""
+        return cls(Credential(new_p256(), group, group_key))
+
+    def application(self) -> Application:
+        supplies = Supplies(new_p256, secrets.token_bytes, now=lambda: int(time.time()))
+        return UserDevice([self.credential], supplies)
+
+
+Content: TypeAlias = Pkoc | Piv | Aliro | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +102,8 @@ class HeldCard:
                 return "PIV, RSA 2048"
             case Piv():
                 return "PIV, P-256"
+            case Aliro():
+                return "Aliro, of a phone wallet"
             case None:
                 return "a number that anybody can copy"
 
@@ -93,6 +116,8 @@ class HeldCard:
             case Piv(certificate=certificate):
                 pem = x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
                 return [(BY_KEY, pem.decode())]
+            case Aliro(credential):
+                return [(BY_KEY, encode_credential(credential.key.public))]
             case None:
                 return [(BY_NUMBER, f"uid {self.uid.hex().upper()}")]
 
@@ -104,6 +129,8 @@ class HeldCard:
                 return {**plain, "pkoc": {**_secret(key), "certified": _certified(certified)}}
             case Piv(key=key, certificate=certificate):
                 return {**plain, "piv": {"secret": _pkcs8(key), "certificate": certificate.hex()}}
+            case Aliro(credential):
+                return {**plain, "aliro": _aliro_json(credential)}
             case None:
                 return plain
 
@@ -116,6 +143,8 @@ class HeldCard:
         elif "piv" in value:
             kept = value["piv"]
             content = Piv(_load_pkcs8(kept["secret"]), bytes.fromhex(kept["certificate"]))
+        elif "aliro" in value:
+            content = _aliro(value["aliro"])
         return cls(str(value["name"]), int(value["made"]), bytes.fromhex(value["uid"]), content)
 
 
@@ -158,6 +187,20 @@ def _pkoc(value: Any) -> Pkoc:
         return Pkoc(_load_secret(value))
     certificate = Certificate.decode(bytes.fromhex(kept["certificate"]))
     return Pkoc(_load_secret(value), Certified(_load_secret(kept), certificate))
+
+
+def _aliro_json(credential: Credential) -> dict[str, Any]:
+    known = {reader.hex(): key.hex() for reader, key in credential.kpersistents.items()}
+    group, key = credential.group.hex(), credential.group_key.point.hex()
+    return {**_secret(credential.key), "group": group, "group_key": key, "known": known}
+
+
+def _aliro(value: Any) -> Aliro:
+    group_key = PublicKey.parse(bytes.fromhex(value["group_key"]))
+    credential = Credential(_load_secret(value), bytes.fromhex(value["group"]), group_key)
+    for reader, key in value["known"].items():
+        credential.remember(bytes.fromhex(reader), bytes.fromhex(key))
+    return Aliro(credential)
 
 
 def _pkcs8(key: CardPrivateKey) -> str:

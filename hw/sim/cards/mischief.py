@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hw.sim.card import CardGone
-from hw.sim.cards.held import Content, HeldCard, Piv, Pkoc, new_p256, new_rsa
+from hw.sim.cards.held import Aliro, Content, HeldCard, Piv, Pkoc, new_p256, new_rsa
 from hw.sim.phone.tap_nfc import Shown
 from shared.credential.apdu import SW, CommandAPDU, ResponseAPDU
 from shared.credential.card import Application, Card
@@ -17,8 +17,9 @@ from shared.credential.pkoc.nfc_holder import Certified
 
 Respond = Callable[[bytes], bytes]
 
-# AUTHENTICATE of PKOC, GENERAL AUTHENTICATE of PIV, INTERNAL AUTHENTICATE of PKOC SE V2.
-_SIGNING = (0x80, 0x87, 0x88)
+# The instructions that are answered with a signature. PKOC: AUTHENTICATE, and INTERNAL AUTHENTICATE
+# of SE V2; PIV: GENERAL AUTHENTICATE; Aliro: AUTH1, under a seal, which is what breaks.
+_SIGNING = {Pkoc: (0x80, 0x88), Piv: (0x87,), Aliro: (0x81,)}
 _SELECT = 0xA4
 _PIECE = bytes(250)
 
@@ -50,7 +51,7 @@ def respond(content: Content, mischief: Mischief | None) -> Respond:
         case None:
             return Card([content.application()]).receive
         case Mischief.WRONG_SIGNATURE:
-            return Card([_Forger(content.application())]).receive
+            return Card([_Forger(content.application(), _SIGNING[type(content)])]).receive
         case Mischief.COPIED_CERTIFICATE:
             return Card([_copied(content).application()]).receive
         case Mischief.TORN:
@@ -59,12 +60,12 @@ def respond(content: Content, mischief: Mischief | None) -> Respond:
             return _after_select(Card([content.application()]).receive, _say_more)
 
 
-def _copied(content: Pkoc | Piv) -> Pkoc | Piv:
+def _copied(content: Pkoc | Piv | Aliro) -> Pkoc | Piv:
     """The certificate of `content` on a card with other keys. `ValueError` if there is none."""
     match content:
         case Pkoc(certified=Certified(certificate=certificate)):
             return Pkoc(new_p256(), Certified(new_p256(), certificate))
-        case Pkoc():
+        case Pkoc() | Aliro():
             raise ValueError("this card has no certificate to copy")
         case Piv(key=rsa.RSAPrivateKey()):
             return replace(content, key=new_rsa())
@@ -77,6 +78,7 @@ class _Forger:
     """An application whose signatures are wrong."""
 
     honest: Application
+    signing: tuple[int, ...]
 
     @property
     def aid(self) -> bytes:
@@ -87,7 +89,7 @@ class _Forger:
 
     def answer(self, command: CommandAPDU) -> ResponseAPDU:
         answer = self.honest.answer(command)
-        if command.ins not in _SIGNING or not answer.data:
+        if command.ins not in self.signing or not answer.data:
             return answer
         return replace(answer, data=answer.data[:-1] + bytes((answer.data[-1] ^ 1,)))
 

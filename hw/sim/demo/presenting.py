@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from hw.sim.cards import issuers
-from hw.sim.cards.held import HeldCard, Pkoc, new_card, new_rsa
+from hw.sim.cards.held import Aliro, HeldCard, Pkoc, new_card, new_rsa
 from hw.sim.cards.mischief import shown
 from hw.sim.demo.office import Json
 from hw.sim.demo.opening import BLE
@@ -16,9 +18,12 @@ from hw.sim.demo.steps import Seen, Step
 from hw.sim.phone import tap_nfc
 from hw.sim.phone.eyes import watch
 from hw.sim.phone.tap import Tap
+from shared.credential.aliro.messages import Ins
+from shared.credential.p256 import PublicKey
 from shared.credential.pkoc.provisioning import SupplierCode
 
-CERTIFIED, STAFF_CARD, NUMBER = "pkoc-nfc-validated", "piv-nfc-validated", "card-number"
+CERTIFIED, STAFF_CARD = "pkoc-nfc-validated", "piv-nfc-validated"
+WALLET, NUMBER = "aliro-nfc", "card-number"
 _DAYS = 365
 
 
@@ -64,10 +69,48 @@ async def staff_card(stage: Stage) -> Seen:
     return Seen(f"{tap.text}; then refused: certificate_revoked", tap.milliseconds)
 
 
+async def phone_wallet(stage: Stage) -> Seen:
+    reader = await stage.office.get(f"/readers/{stage.site.readers[FRONT]}")
+    group = uuid.UUID(reader["site_uuid"]).bytes
+    group_key = PublicKey.parse(bytes.fromhex(reader["aliro_public_key"]))
+    wallet = new_card(f"{ADA}'s wallet", time.time(), Aliro.new(group, group_key))
+    credential = await _register(stage, ADA, wallet)
+    await _permit(stage, FRONT, CERTIFIED, STAFF_CARD, WALLET)
+    first, asked = await _wallet_opens(stage, wallet)
+    expect(that=Ins.AUTH1 in asked, seen="the door did not ask the wallet for a signature")
+    quick, asked = await _wallet_opens(stage, wallet)
+    expect(that=Ins.AUTH1 not in asked, seen="the door asked for a signature once more")
+    done = await stage.office.delete(
+        f"/people/{stage.site.people[ADA]}/credentials/{credential['id']}"
+    )
+    await stage.processed(done.change, FRONT)
+    await stage.refuses(FRONT, _held(stage, FRONT, wallet), reason="revoked", lamp="not here")
+    times = f"standard {first.milliseconds:.0f} ms, then fast {quick.milliseconds:.0f} ms"
+    return Seen(f"{times}; then refused: revoked", quick.milliseconds)
+
+
+async def _wallet_opens(stage: Stage, wallet: HeldCard) -> tuple[Tap, list[int]]:
+    """One tap that opens, and the instructions that it took."""
+    honest, asked = shown(wallet), list[int]()
+
+    def respond(raw: bytes) -> bytes:
+        asked.append(raw[1])
+        return honest.respond(raw)
+
+    post, noted = stage.post(FRONT), replace(honest, respond=respond)
+    tap = await stage.opens(
+        FRONT,
+        lambda: tap_nfc.tap(post.field, noted, lamp=post.wires),
+        person=ADA,
+        method=WALLET,
+    )
+    return tap, asked
+
+
 async def card_number(stage: Stage) -> Seen:
     card = new_card("Old card", time.time())
     await _register(stage, CLEO, card)
-    await _permit(stage, FRONT, CERTIFIED, STAFF_CARD, NUMBER)
+    await _permit(stage, FRONT, CERTIFIED, STAFF_CARD, WALLET, NUMBER)
     after = await stage.mark(FRONT)
     tap = await stage.opens(FRONT, _held(stage, FRONT, card), person=CLEO, method=NUMBER)
     await stage.event(FRONT, after, method=NUMBER, cloneable=True)
@@ -95,11 +138,11 @@ def _held(stage: Stage, door: str, card: HeldCard) -> Callable[[], Awaitable[Tap
     return lambda: tap_nfc.tap(post.field, shown(card), lamp=post.wires)
 
 
-async def _register(stage: Stage, person: str, card: HeldCard) -> None:
-    """Give somebody the card, by what the doors here ask of it."""
+async def _register(stage: Stage, person: str, card: HeldCard) -> Json:
+    """Give somebody the card, by what the doors here ask of it; return the credential."""
     kind, value = card.values()[0]
     path = f"/people/{stage.site.people[person]}/credentials"
-    await stage.office.post(path, {"credential_type_id": kind, "value": value})
+    return (await stage.office.post(path, {"credential_type_id": kind, "value": value})).body
 
 
 async def _trust(stage: Stage, **more: object) -> None:
@@ -130,6 +173,13 @@ PIV = Step(
     "opens; once revoked refused, event certificate_revoked",
     staff_card,
     "Ada's staff card, with an RSA key and a certificate, opens until its authority revokes it.",
+)
+ALIRO = Step(
+    "Aliro, standard and fast",
+    "opens; known at the second tap, without a signature; once revoked refused",
+    phone_wallet,
+    "Ada's phone wallet speaks Aliro. Door and wallet agree on a secret when it first opens, so "
+    "the next tap is quick. Then the office revokes it.",
 )
 CARD_NUMBER = Step(
     "Card number, for migration",

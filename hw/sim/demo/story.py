@@ -38,6 +38,7 @@ EVERYTHING: tuple[Step, ...] = (
     changing.REMOTE,
     presenting.PKOC_CERTIFIED,
     presenting.PIV,
+    presenting.ALIRO,
     presenting.CARD_NUMBER,
     losing.NO_BROKER,
     losing.BROKER_BACK,

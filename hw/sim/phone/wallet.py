@@ -171,6 +171,14 @@ def add_card(path: Path, card: HeldCard) -> HeldCard:
     return card
 
 
+def change_card(path: Path, card: HeldCard) -> None:
+    """Replace the card of the same name in the file. Raises `WalletError`."""
+    with private_file.locked(path):
+        wallet = load(path)
+        cards = tuple(card if each.name == card.name else each for each in wallet.cards)
+        save(path, replace(wallet, cards=cards))
+
+
 def change(path: Path, key: Key) -> None:
     """Replace the key of the same name in the file. Raises `WalletError`."""
     with private_file.locked(path):

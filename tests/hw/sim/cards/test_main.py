@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from hw.sim.cards.__main__ import main
+from hw.sim.cards.held import Aliro, new_p256
 from hw.sim.phone import wallet
 from shared.credential.piv.authorities import Authorities
 from shared.credential.pkoc.provisioning import SupplierCode, decode_credential
@@ -97,6 +99,7 @@ def test_a_wallet_holds_phones_and_cards_whose_names_differ(
         (("revoke", "supplier.json", "Old"), "only an authority revokes"),
         (("revoke", "authority.json", "Old"), "only an authority revokes"),
         (("revoke", "authority.json", "Blue"), "there are: 'Old'"),
+        (("make", "aliro", "--group", "0" * 32), "takes --group and --group-key"),
         (("tap", "--reader", "9100"), "write 127.0.0.1:9100"),
         (("tap", "--reader", "127.0.0.1:9", "--misbehave", "torn"), "asked nothing"),
     ],
@@ -118,6 +121,35 @@ def test_trouble_is_said_in_one_line(
     assert said in line
 
 
+def test_a_credential_of_a_phone_wallet(purse: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    group, reader = uuid.uuid4(), new_p256()
+    key = reader.public.point.hex()
+    assert run("make", "aliro", "Ada's wallet", "--group", str(group), "--group-key", key) == 0
+    first, value = capsys.readouterr().out.splitlines()
+    assert first == "Ada's wallet: Aliro, of a phone wallet"
+    card = wallet.load(purse).find_card()
+    assert isinstance(card.content, Aliro)
+    kept = card.content.credential
+    assert value == f"  type 5: {kept.key.public.point.hex().upper()}"
+    assert (kept.group, kept.group_key.point) == (group.bytes, reader.public.point)
+    kept.remember(b"r" * 32, b"k" * 32)
+    wallet.change_card(purse, card)
+    [read] = wallet.load(purse).cards
+    assert isinstance(read.content, Aliro)
+    assert read.content.credential.kpersistents == {b"r" * 32: b"k" * 32}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--group", "front", "32 hex digits"), ("--group-key", "04" + "00" * 64, "130 hex digits")],
+)
+def test_what_is_no_group(
+    capsys: pytest.CaptureFixture[str], option: str, value: str, said: str
+) -> None:
+    assert run("make", "aliro", option, value) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_a_wallet_without_cards(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("tap", "--reader", "127.0.0.1:9") == 2
     assert "doorward-card make" in capsys.readouterr().err
@@ -133,5 +165,14 @@ def test_a_tap_where_no_reader_is(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_shows_how_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
     said = capsys.readouterr().out
-    for word in ("supplier", "authority", "make pkoc", "make piv", "make uid", "revoke", "tap"):
+    for word in (
+        "supplier",
+        "authority",
+        "make pkoc",
+        "make piv",
+        "make aliro",
+        "make uid",
+        "revoke",
+        "tap",
+    ):
         assert word in said
