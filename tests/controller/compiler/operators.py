@@ -62,6 +62,14 @@ Change = Callable[[UnitOfWork, int, Draft], Awaitable[object]]
 ORIGIN = "https://doors.example"
 
 
+def card(random: Random) -> tuple[int, str]:
+    """Return type and value of a card that may be in use: a point, another key, or a number."""
+    number = random.randint(1, 12)
+    return random.choice(
+        [(5, hex_key(number)), (5, f"01{number:064x}"), (1001, f"uid 04{number:012X}")]
+    )
+
+
 def person(key: int) -> Draft:
     """Return somebody with a card."""
     card = {"public_key": hex_key(key)}
@@ -217,9 +225,9 @@ class Operators(RuleBasedStateMachine):
 
     @rule(random=RANDOMS)
     def give_a_card(self, random: Random) -> None:
-        value = hex_key(random.randint(1, 12))
+        kind, value = card(random)
         draft = self.maybe(random, max_uses=random.choice([None, 1, 5]))
-        draft.fields |= {"credential_type_id": 5, "value": value}
+        draft.fields |= {"credential_type_id": kind, "value": value}
         self.change(random, t.Person, credentials.create, draft)
 
     @rule(random=RANDOMS)
@@ -227,7 +235,7 @@ class Operators(RuleBasedStateMachine):
         draft = self.maybe(
             random,
             state=random.choice(["active", "active", "inactive", "lost", "stolen"]),
-            value=hex_key(random.randint(1, 12)),
+            value=card(random)[1],
             not_before=random.choice(INSTANTS),
             not_after=random.choice(INSTANTS),
             max_uses=random.choice([None, 3]),
