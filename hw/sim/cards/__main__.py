@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 import time
 import uuid
@@ -41,7 +42,8 @@ A card that has nothing but its number, for doors with `card-number`, and any ca
   doorward-card make uid "Old card"
   doorward-card tap --reader 127.0.0.1:9100 --lamp 127.0.0.1:9200 --card "Green card"
 
-`make` and `list` print what to register: credential type and value.
+`make` and `list` print what to register: credential type and value. With --json all print what
+the API takes: bodies for /people/ID/credentials, and parts of a site's `card_issuers`.
 """
 
 
@@ -62,21 +64,22 @@ def main(arguments: list[str] | None = None) -> None:
 def _supplier(options: argparse.Namespace) -> int:
     made = issuers.new_supplier(options.reference)
     issuers.create(options.file, made)
-    print(made.code)
+    supplier = {"reference": made.reference, "public_key": made.key.public.point.hex()}
+    _show(options, made.code, "suppliers", supplier)
     return 0
 
 
 def _authority(options: argparse.Namespace) -> int:
     made = issuers.new_authority(options.name, issuers.instant(time.time()))
     issuers.create(options.file, made)
-    print(made.pem, end="")
+    _show(options, made.pem, "authorities", made.pem)
     return 0
 
 
 def _make(options: argparse.Namespace) -> int:
     content = _content(options, time.time())
     card = wallet.add_card(options.wallet, new_card(options.name, time.time(), content))
-    _say(card)
+    _say(options, card)
     return 0
 
 
@@ -113,17 +116,27 @@ def _revoke(options: argparse.Namespace) -> int:
             case _:
                 raise ValueError("only an authority revokes, and only PIV cards")
         issuers.save(options.file, authority)
-    print(authority.revocation_list(issuers.instant(time.time()), options.days), end="")
+    pem = authority.revocation_list(issuers.instant(time.time()), options.days)
+    _show(options, pem, "revocation_lists", pem)
     return 0
 
 
 def _list(options: argparse.Namespace) -> int:
     for card in wallet.load(options.wallet).cards:
-        _say(card)
+        _say(options, card)
     return 0
 
 
-def _say(card: HeldCard) -> None:
+def _show(options: argparse.Namespace, text: str, part: str, value: object) -> None:
+    """Print an issuer as `text`, or as that `part` of `card_issuers`."""
+    print(json.dumps({part: [value]}) if options.json else text.rstrip())
+
+
+def _say(options: argparse.Namespace, card: HeldCard) -> None:
+    if options.json:
+        for kind, value in card.values():
+            print(json.dumps({"credential_type_id": kind, "value": value, "label": card.name}))
+        return
     print(f"{card.name}: {card.kind}")
     for kind, value in card.values():
         print(f"  type {kind}: {value.strip()}")
@@ -184,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text)
         made.set_defaults(run=run)
+        made.add_argument("--json", action="store_true", help="print JSON, for programs")
         return made
 
     _add_issuers(
@@ -238,7 +252,6 @@ def _add_tap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=float, default=PATIENCE, help="seconds (default: %(default)g)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 
+from controller.card_issuers import row_of
+from controller.intent.card_values import read_value
+from controller.intent.credential_types import TYPES
 from hw.sim.cards.__main__ import main
 from hw.sim.cards.held import Aliro, new_p256
 from hw.sim.phone import wallet
@@ -84,6 +88,26 @@ def test_a_wallet_holds_phones_and_cards_whose_names_differ(
     assert content.key.secret_bytes().hex() not in said + repr(held)  # type: ignore[union-attr]
     wallet.change(purse, held.keys[0])
     assert [card.uid for card in wallet.load(purse).cards] == [card.uid for card in held.cards]
+
+
+def test_json_is_what_the_api_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The API's own readers take it: nothing has to be copied by hand."""
+
+    def said(*arguments: str | Path) -> list[dict[str, Any]]:
+        assert run(*arguments, "--json") == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    supplier, authority = tmp_path / "supplier.json", tmp_path / "authority.json"
+    kept = said("supplier", supplier)[0] | said("authority", authority)[0]
+    bodies = said("make", "pkoc", "Green", "--issuer", supplier)
+    bodies += said("make", "piv", "Badge", "--issuer", authority) + said("make", "uid", "Old")
+    assert bodies == said("list")
+    kept |= said("revoke", authority, "Badge")[0]
+    row = row_of(kept)
+    assert [each.reference for each in row.suppliers] == [kept["suppliers"][0]["reference"]]
+    assert (len(row.authorities), len(row.revocations)) == (1, 1)
+    for body in bodies:
+        assert read_value(TYPES[body["credential_type_id"]], body["value"]).identifier
 
 
 @pytest.mark.parametrize(
