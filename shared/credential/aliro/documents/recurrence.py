@@ -89,6 +89,9 @@ _ORDINALS = {
     Pattern.YEARLY_BY_MONTH_AND_WEEK: 5,
 }
 _YEARLY = range(Pattern.YEARLY_BY_DAY, Pattern.YEARLY_BY_MONTH_AND_WEEK + 1)
+_BY_WEEK = (Pattern.WEEKLY, Pattern.YEARLY_BY_WEEK, Pattern.YEARLY_BY_MONTH_AND_WEEK)
+_ONE_DAY = datetime.timedelta(days=1)
+_MONDAY = datetime.timedelta(days=3)  # before its week's Thursday
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,62 +149,63 @@ class Recurrence:
         except ValueError as error:
             raise Malformed(f"a recurrence rule: {error}") from None
 
-    def names(self, day: datetime.date, first: datetime.date) -> bool:
-        """Whether an occurrence begins on `day`, where the schedule begins on `first`."""
+    def begins(self, earliest: datetime.date, latest: datetime.date, first: datetime.date) -> bool:
+        """Whether an occurrence begins from `earliest` to `latest`, of a schedule from `first` on.
+
+        It looks back from `latest`, over whole units that are not due: durations may be decades.
+        """
+        start, day = self._unit(first), latest
+        while day >= earliest:
+            unit = self._unit(day)
+            if not self._is_due(unit, start):
+                day = unit - _MONDAY if self.pattern in _BY_WEEK else unit
+            elif self._fits(day, unit):
+                return True
+            day -= _ONE_DAY
+        return False
+
+    def _unit(self, day: datetime.date) -> datetime.date:
+        """What a day belongs to: its week's Thursday, its month's first, or itself."""
+        if self.pattern is Pattern.DAILY:
+            return day
+        return _thursday(day) if self.pattern in _BY_WEEK else day.replace(day=1)
+
+    def _is_due(self, unit: datetime.date, start: datetime.date) -> bool:
+        """Whether the interval, and the months of the mask, let days of `unit` be named."""
         match self.pattern:
             case Pattern.DAILY:
-                return self._is_due(day.toordinal() - first.toordinal())
+                elapsed = (unit - start).days
             case Pattern.WEEKLY:
-                return self._is_due(_week(day) - _week(first)) and self._has_weekday(day)
-            case Pattern.MONTHLY_BY_DAY:
-                return self._is_due(_month(day) - _month(first)) and self._is_nth_weekday(day)
-            case Pattern.MONTHLY_BY_DATE:
-                return self._is_due(_month(day) - _month(first)) and self._is_date(day)
-            case Pattern.YEARLY_BY_DAY:
-                return self._is_this_year(day, first) and self._is_nth_weekday(day)
-            case Pattern.YEARLY_BY_DATE:
-                return self._is_this_year(day, first) and self._is_date(day)
-            case Pattern.YEARLY_BY_WEEK:
-                thursday = _thursday(day)
-                number = (thursday.timetuple().tm_yday - 1) // 7 + 1
-                last = datetime.date(thursday.year, 12, 28).isocalendar().week
-                return self._is_week(day, first, number, last)
-            case Pattern.YEARLY_BY_MONTH_AND_WEEK:
-                thursday = _thursday(day)
-                number = (thursday.day - 1) // 7 + 1
-                last = number + (_month_days(thursday) - thursday.day) // 7
-                return self._is_week(day, first, number, last)
+                elapsed = (unit - start).days // 7
+            case Pattern.MONTHLY_BY_DAY | Pattern.MONTHLY_BY_DATE:
+                elapsed = 12 * (unit.year - start.year) + unit.month - start.month
+            case _:
+                elapsed = unit.year - start.year
+                if not self.mask >> (6 + unit.month) & 1:
+                    return False
+        return elapsed % self.interval == 0
 
-    def _is_due(self, units: int) -> bool:
-        return units % self.interval == 0
-
-    def _has_weekday(self, day: datetime.date) -> bool:
-        return bool(self.mask >> day.weekday() & 1)
-
-    def _has_month(self, day: datetime.date) -> bool:
-        return bool(self.mask >> (6 + day.month) & 1)
-
-    def _counts(self, number: int, last: int) -> bool:
-        """Whether the ordinal names number `number` of `last`."""
-        return self.ordinal in (number, number - last - 1)
-
-    def _is_this_year(self, day: datetime.date, first: datetime.date) -> bool:
-        return self._is_due(day.year - first.year) and self._has_month(day)
-
-    def _is_nth_weekday(self, day: datetime.date) -> bool:
-        number = (day.day - 1) // 7 + 1
-        last = number + (_month_days(day) - day.day) // 7
-        return self._has_weekday(day) and self._counts(number, last)
-
-    def _is_date(self, day: datetime.date) -> bool:
+    def _fits(self, day: datetime.date, unit: datetime.date) -> bool:
+        """Whether the rest of the mask, and the ordinal, name `day`."""
         if self._is_by_bits:
             return bool(self.mask >> (day.day - 1) & 1)
-        return self._has_weekday(day) and self._counts(day.day, _month_days(day))
-
-    def _is_week(self, day: datetime.date, first: datetime.date, number: int, last: int) -> bool:
-        thursday = _thursday(day)
-        due = self._is_this_year(thursday, _thursday(first))
-        return due and self._has_weekday(day) and self._counts(number, last)
+        if self.pattern is Pattern.DAILY:
+            return True
+        if not self.mask >> day.weekday() & 1:
+            return False
+        match self.pattern:
+            case Pattern.WEEKLY:
+                return True
+            case Pattern.MONTHLY_BY_DAY | Pattern.YEARLY_BY_DAY:
+                number, last = _place_in_month(day)
+            case Pattern.MONTHLY_BY_DATE | Pattern.YEARLY_BY_DATE:
+                number, last = day.day, _days_of_month(day)
+            case Pattern.YEARLY_BY_WEEK:
+                number = unit.isocalendar().week
+                last = datetime.date(unit.year, 12, 28).isocalendar().week
+            case Pattern.YEARLY_BY_MONTH_AND_WEEK:
+                number, last = _place_in_month(unit)
+        return self.ordinal in (number, number - last - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,20 +250,17 @@ class Schedule:
         first, time_of_day = divmod(self.start, DAY)
         latest = (now - time_of_day) // DAY
         earliest = max(first, (now - time_of_day - rule.duration) // DAY + 1)
-        begun = datetime.date.fromordinal(_EPOCH + first)
-        days = range(latest, earliest - 1, -1)
-        return any(rule.names(datetime.date.fromordinal(_EPOCH + day), begun) for day in days)
+        days = (earliest, latest, first)
+        return rule.begins(*(datetime.date.fromordinal(_EPOCH + day) for day in days))
 
 
-def _week(day: datetime.date) -> int:
-    return (day.toordinal() - 1) // 7  # day 1 was a Monday
+def _place_in_month(day: datetime.date) -> tuple[int, int]:
+    """The how many-th such weekday of its month it is, and how many there are."""
+    number = (day.day - 1) // 7 + 1
+    return number, number + (_days_of_month(day) - day.day) // 7
 
 
-def _month(day: datetime.date) -> int:
-    return 12 * day.year + day.month
-
-
-def _month_days(day: datetime.date) -> int:
+def _days_of_month(day: datetime.date) -> int:
     return calendar.monthrange(day.year, day.month)[1]
 
 
