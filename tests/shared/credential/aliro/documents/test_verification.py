@@ -183,6 +183,26 @@ class TestDates:
         assert refusal(strict, now=None, policy=lenient) is Reason.NO_CLOCK
 
 
+class TestDatesOfRevocations:
+    """They open nothing: a site's own caution about what opens would only leave people in."""
+
+    def dated(self, **changes: Any) -> Document:
+        return revocation(NOBODY_REVOKED, validity=replace(VALIDITY, **changes))
+
+    def test_an_old_one_still_counts(self) -> None:
+        judged(self.dated(signed=NOW - SEVEN_DAYS - 1), REVOCATION)
+
+    def test_without_a_clock(self) -> None:
+        judged(self.dated(), REVOCATION, now=None)
+        required = self.dated(time_required=True)
+        assert refusal(required, REVOCATION, now=None) is Reason.NO_CLOCK
+
+    def test_their_own_dates(self) -> None:
+        early, late = self.dated(valid_from=NOW + 1), self.dated(valid_until=NOW - 1)
+        assert refusal(early, REVOCATION) is Reason.DOCUMENT_NOT_YET_VALID
+        assert refusal(late, REVOCATION) is Reason.DOCUMENT_EXPIRED
+
+
 class TestWhatIsSigned:
     @pytest.mark.parametrize(
         "change",
