@@ -206,13 +206,15 @@ def date(value: Any) -> int:
 
 
 def read_date(written: str) -> int:
-    """Unix seconds of `YYYY-MM-DDTHH:MM:SSZ`."""
+    """Unix seconds of `YYYY-MM-DDTHH:MM:SSZ`, none of them negative."""
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", written):
         raise Malformed("a date that is not YYYY-MM-DDTHH:MM:SSZ")
     try:
         moment = datetime.datetime.strptime(written, "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
         raise Malformed("a date that no calendar has") from None
+    if moment < _EPOCH:
+        raise Malformed("a date before 1970")
     return (moment - _EPOCH) // datetime.timedelta(seconds=1)
 
 

@@ -225,6 +225,7 @@ class TestDates:
             "2026-13-01T00:00:00Z",
             "2026-11-17T24:00:00Z",
             "0000-11-17T10:00:00Z",
+            "1969-12-31T23:59:59Z",  # nothing that is kept has a place for it
             "\uff12\uff10\uff12\uff16-11-17T10:30:00Z",
             "2026-11-17T10:30:00Z\n",
             "",
