@@ -96,6 +96,13 @@ class TestList:
         found.apply(A, dated(5, VALIDITY.signed + 1), overwrite())
         assert not found.alice
 
+    def test_documents_of_the_same_second_all_count(self) -> None:
+        """Of an issuer that does not count them, and makes two at once."""
+        found = List()
+        found.apply(A, dated(0), overwrite(ALICES))
+        found.apply(A, dated(0), change(BOBS))
+        assert (found.alice, found.bob) == (True, True)
+
     def test_expiry(self) -> None:
         found = List().take(overwrite(Entry(ALICE_HASH, expiry=1000), BOBS))
         assert found.revokes(ALICE.public, now=999)
