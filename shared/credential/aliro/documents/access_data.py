@@ -72,6 +72,10 @@ class AccessRule:
         capabilities = uint(said.get(0, 0), 0xFFFFFFFF)
         return cls(capabilities, uint(said.get(1, 0), most), uint(said.get(2, 0), most))
 
+    def allows(self, action: Capability) -> bool:
+        """Whether it is for `action`, and for all of it."""
+        return bool(action) and self.capabilities & action == action
+
     def holds(self, active: int) -> bool:
         """Whether it holds while the schedules of these bits are active."""
         allowed = not self.allow or self.allow & active
@@ -139,7 +143,7 @@ class AccessData:
             raise RuleBroken(Reason.UNKNOWN_READER_RULE, "a reader rule is not known here")
         if not self.rules:
             return
-        rules = [rule for rule in self.rules if rule.capabilities & action]
+        rules = [rule for rule in self.rules if rule.allows(action)]
         if not rules:
             raise RuleBroken(Reason.NO_ACCESS_RULE, "no rule allows what the door would do")
         if any(not rule.allow and not rule.deny for rule in rules):

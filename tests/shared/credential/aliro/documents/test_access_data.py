@@ -62,6 +62,12 @@ class TestRules:
         others = with_rules(AccessRule(0x3F & ~action))
         assert refusal(others, action) is Reason.NO_ACCESS_RULE
 
+    def test_an_action_of_two_takes_a_rule_for_both(self) -> None:
+        both = Capability.SECURE | UNSECURE
+        assert refusal(with_rules(AccessRule(UNSECURE)), both) is Reason.NO_ACCESS_RULE
+        assert refusal(with_rules(AccessRule(both)), both) is None
+        assert refusal(with_rules(AccessRule(both)), Capability(0)) is Reason.NO_ACCESS_RULE
+
     def test_bits_that_nobody_knows_allow_nothing(self) -> None:
         assert refusal(with_rules(AccessRule(0xFFC0))) is Reason.NO_ACCESS_RULE
 
@@ -124,6 +130,10 @@ class TestReading:
     @pytest.mark.parametrize("data", [FULL, AccessData(), AccessData(b"1")])
     def test_round_trip(self, data: AccessData) -> None:
         assert AccessData.read(decode(encode(data.plain))) == data
+
+    def test_as_much_as_there_may_be(self) -> None:
+        data = AccessData(bytes(16), (AccessRule(2, 0xFF),) * MAX_RULES, (ACTIVE,) * 8)
+        assert AccessData.read(data.plain) == data
 
     def test_empty_is_as_absent(self) -> None:
         assert AccessData.read({0: 1, 1: b"", 2: [], 3: [], 4: [], 5: {}, 6: {}}) == AccessData()
