@@ -85,8 +85,10 @@ def run(extra: str, *command: str) -> NoReturn:
 
 
 def environment(bin_dir: Path) -> dict[str, str]:
-    """The caller's environment with this project's programs first in PATH."""
-    return {**os.environ, "PATH": f"{bin_dir}{os.pathsep}{os.environ.get('PATH', '')}"}
+    """The caller's environment, with this project's programs first in PATH."""
+    # Without compiled code at hand each process would spend seconds on compiling the same again.
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**ours, "PATH": f"{bin_dir}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def _fingerprint(name: str, venv: Path) -> str:
@@ -128,7 +130,7 @@ def _install(venv: Path, lock: Path) -> None:
     uv = shutil.which("uv")
     python = venv / "bin" / "python"
     installer = (
-        [uv, "pip", "install", "--python", str(python)]
+        [uv, "pip", "install", "--compile-bytecode", "--python", str(python)]
         if uv
         else [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     )

@@ -220,3 +220,14 @@ def test_a_script_runs_this_project_from_anywhere(script: str, tmp_path: Path) -
     )
 
     assert "usage:" in said.stdout, said.stderr
+
+
+def test_programs_keep_what_they_have_compiled(env: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PATH", "/usr/bin")
+    bin_dir = env.ensure_venv("reader")
+
+    given = env.environment(bin_dir)
+
+    assert "PYTHONDONTWRITEBYTECODE" not in given
+    assert given["PATH"] == f"{bin_dir}:/usr/bin"
