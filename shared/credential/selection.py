@@ -2,7 +2,9 @@
 
 A card that does not know an application says so to its SELECT, and the next standard is tried: a
 card that is none of them costs one SELECT each. Whoever has answered a SELECT is committed: what
-goes wrong after that is the end, never a reason to ask for something weaker.
+goes wrong after that is the end, never a reason to ask for something weaker. But a phone may know
+the application and be nobody there: it has no credential for this door (`unknown_reader`) and says
+so before anything is proven. It is asked for the next one, too.
 """
 
 from __future__ import annotations
@@ -36,19 +38,27 @@ def check_selected(answer: ResponseAPDU) -> None:
 
 
 def try_in_order(standards: Sequence[Dialogue[Outcome]]) -> Dialogue[Outcome]:
-    """The outcome of the first of `standards` that the card knows; they are used up."""
+    """The outcome of the first of `standards` in which the card is somebody; they are used up.
+
+    Otherwise unknown_reader if it knew one of them, and not_this_standard if it knew none.
+    """
     if not standards:
         raise Misuse("a door that takes no standard has nothing to ask a card")
     return _try_in_order(standards)
 
 
 def _try_in_order(standards: Sequence[Dialogue[Outcome]]) -> Dialogue[Outcome]:
-    outcome: Outcome = Refused(Reason.NOT_THIS_STANDARD)
+    nobody: Outcome = Refused(Reason.NOT_THIS_STANDARD)
     for standard in standards:
         try:
             outcome = yield from standard
         except RuleBroken as broken:
             outcome = Refused(broken.reason, str(broken))
-        if outcome != Refused(Reason.NOT_THIS_STANDARD):
-            return outcome
-    return outcome
+        match outcome:
+            case Refused(reason=Reason.NOT_THIS_STANDARD):
+                pass
+            case Refused(reason=Reason.UNKNOWN_READER):
+                nobody = outcome
+            case _:
+                return outcome
+    return nobody

@@ -20,6 +20,7 @@ from shared.credential.aliro.holder import Supplies, UserDevice
 from shared.credential.apdu import CommandAPDU
 from shared.credential.card import Card
 from shared.credential.p256 import OwnKeys, PrivateKey
+from shared.credential.pkoc.nfc_holder import PkocApplication
 from shared.wire.messages import Hello
 from tests.reader.keys import ENROLMENT, KEYS
 from tests.reader.office import DOOR, FRAME, Office, grant_of
@@ -199,3 +200,55 @@ def test_the_key_for_wallets_is_another_one_and_always_the_same() -> None:
     assert aliro_key(KEYS.pkoc).public == READER.public
     assert len({READER.public, KEYS.pkoc.public, KEYS.identity.public}) == 3
     assert aliro_key(key("another")).public != READER.public
+
+
+# A phone that is a wallet for other doors, and has a PKOC key
+
+
+class Both:
+    """A wallet of another group of doors, or of this one, beside a PKOC key."""
+
+    def __init__(self, group: bytes, group_key: PrivateKey = READER) -> None:
+        supplies = Supplies(lambda: key("both"), bytes)
+        wallet = UserDevice([Credential(MALLORY, group, group_key.public)], supplies)
+        self._card = Card([wallet, PkocApplication(ALICE)])
+        self.asked: list[int] = []
+
+    def receive(self, raw: bytes) -> bytes:
+        self.asked.append(CommandAPDU.decode(raw).ins)
+        return self._card.receive(raw)
+
+    async def tap(self, place: Place, *methods: Method) -> None:
+        await place.edit(replace(DOOR, methods=methods))
+        tag = CardTag(ALICE, answers=self.receive)
+        place.cards.bring(tag)
+        await tag.released.wait()
+
+
+SELECT, AUTH0, AUTH1, CONTROL_FLOW, AUTHENTICATE = 0xA4, 0x80, 0x81, 0x3C, 0x80
+
+
+async def test_a_wallet_of_other_doors_opens_by_its_pkoc_key(place: Place) -> None:
+    phone = Both(bytes(16))
+    await phone.tap(place, Method.ALIRO_NFC, Method.PKOC_NFC)
+    assert place.rig.is_released()
+    assert (await place.only()).method is Method.PKOC_NFC
+    assert phone.asked == [SELECT, AUTH0, CONTROL_FLOW, SELECT, AUTHENTICATE]
+
+
+async def test_and_at_a_door_for_wallets_it_is_refused_and_says_why(place: Place) -> None:
+    phone = Both(bytes(16))
+    await phone.tap(place, Method.ALIRO_NFC, Method.CARD_NUMBER)
+    event = await place.only()
+    assert event.reason is Reason.BAD_PROOF
+    assert (event.detail or "").startswith("unknown_reader: the device has no credential")
+    assert phone.asked == [SELECT, AUTH0, CONTROL_FLOW]
+
+
+async def test_a_wallet_of_this_door_that_fails_is_not_asked_for_less(place: Place) -> None:
+    phone = Both(ENROLMENT.site, key("another group key"))
+    await phone.tap(place, Method.ALIRO_NFC, Method.PKOC_NFC)
+    event = await place.only()
+    assert (event.detail or "").startswith("card_error: AUTH1")
+    assert phone.asked[:3] == [SELECT, AUTH0, AUTH1]
+    assert phone.asked.count(SELECT) == 1

@@ -3,6 +3,7 @@
     SELECT, AUTH0 ─┬─ cryptogram of somebody met before ───────────────┬─ decision ─ EXCHANGE 97
                    └─ [LOAD CERT], AUTH1 ─ signature of the credential ┘
     whatever goes wrong:  CONTROL FLOW before there is a secure channel, EXCHANGE 97 00xx after
+    no credential for us: CONTROL FLOW at once, since another standard may be tried next
 
 `authenticate` ends as soon as it is clear who is there, and before the device has been told
 anything; the caller decides, in its own time, and gives what `conclude` returns to the device. So
@@ -52,6 +53,9 @@ from shared.credential.outcome import Outcome, Proven, Reason, Refused
 from shared.credential.p256 import OwnKeys, PrivateKey, PublicKey
 from shared.credential.selection import check_selected
 from shared.credential.tlv import Malformed, parse
+
+# How devices say in AUTH0 that they have no credential for this reader: 6F00 is Android's one word.
+_NO_CREDENTIAL = (SW.FAILURE, SW.REFERENCE_NOT_FOUND, SW.GENERAL_ERROR)
 
 # Finds a credential by its key slot. Without one a reader asks for whole keys.
 BySlot: TypeAlias = Callable[[bytes], PublicKey | None]
@@ -121,7 +125,10 @@ class Transaction:
         return self._session
 
     def authenticate(self) -> Dialogue[Outcome]:
-        """Find out who is there; for other cards than Aliro it ends in not_this_standard."""
+        """Find out who is there; for other cards than Aliro it ends in not_this_standard.
+
+        A device without credential for us ends in unknown_reader, and has been told all.
+        """
         if self._begun:
             raise Misuse("a transaction authenticates once: its ephemeral key is used up")
         self._begun = True
@@ -173,6 +180,9 @@ class Transaction:
             selected = yield from self._select()
             return (yield from self._prove(selected))
         except RuleBroken as broken:
+            nobody = broken.reason is Reason.UNKNOWN_READER
+            if nobody and (farewell := self.conclude()) is not None:
+                yield from farewell
             return Refused(broken.reason, str(broken))
 
     def _select(self) -> Dialogue[SelectAnswer]:
@@ -280,6 +290,8 @@ class Transaction:
         if self._form.extended and len(data) > SHORT_DATA:
             command, form = replace(command, le=EXTENDED_MAX), self._form
         response = yield from exchange(command, form)
+        if ins is Ins.AUTH0 and response.sw in _NO_CREDENTIAL:
+            raise RuleBroken(Reason.UNKNOWN_READER, "the device has no credential for this door")
         if response.sw != SW.OK:
             name = ins.name.replace("_", " ")
             raise RuleBroken(Reason.CARD_ERROR, f"{name} was answered {describe(response.sw)}")

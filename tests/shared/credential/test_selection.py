@@ -27,6 +27,8 @@ def standard(name: bytes) -> Dialogue[Outcome]:
     """One that selects `name`, asks one question, and believes a 9000."""
     check_selected((yield from exchange(CommandAPDU(0x00, 0xA4, 0x04, 0x00, name, 256))))
     answer = yield from exchange(CommandAPDU(0x80, 0x01, 0x00, 0x00))
+    if answer.sw == SW.FAILURE:
+        return Refused(Reason.UNKNOWN_READER, "nobody here")
     if answer.sw != SW.OK:
         return Refused(Reason.BAD_SIGNATURE, "it does not hold")
     return Proven(name, Standard.PKOC, Transport.NFC, Strength.ONE_WAY)
@@ -87,6 +89,26 @@ def test_an_application_in_trouble_is_the_end(sw: str) -> None:
 def test_what_fails_after_the_select_never_falls_back() -> None:
     asked, outcome = tap(NAMES, {NAMES[0]: ["9000", "6982"], NAMES[1]: ["9000", "9000"]})
     assert len(asked) == 2
+    assert outcome == Refused(Reason.BAD_SIGNATURE)
+
+
+def test_who_is_nobody_in_one_may_be_somebody_in_the_next() -> None:
+    asked, outcome = tap(NAMES, {NAMES[0]: ["9000", "6400"], NAMES[1]: ["9000", "9000"]})
+    assert len(asked) == 4
+    assert isinstance(outcome, Proven)
+    assert outcome.key == NAMES[1]
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_who_is_nobody_in_any_has_tried(at: int) -> None:
+    asked, outcome = tap(NAMES, {NAMES[at]: ["9000", "6400"]})
+    assert len(asked) == 4
+    assert outcome == Refused(Reason.UNKNOWN_READER)
+
+
+def test_what_fails_next_is_what_counts() -> None:
+    asked, outcome = tap(NAMES, {NAMES[0]: ["9000", "6400"], NAMES[1]: ["9000", "6982"]})
+    assert len(asked) == 4
     assert outcome == Refused(Reason.BAD_SIGNATURE)
 
 

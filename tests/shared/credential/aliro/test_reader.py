@@ -100,7 +100,8 @@ class TestBeforeTheChannel:
     @pytest.mark.parametrize(
         ("answer", "reason"),
         [
-            (b"\x64\x00", Reason.CARD_ERROR),
+            (b"\x69\x82", Reason.CARD_ERROR),
+            (b"\x69\x85", Reason.CARD_ERROR),
             (b"\x6d\x00", Reason.CARD_ERROR),
             (OK, Reason.MALFORMED),
             (b"", Reason.MALFORMED),
@@ -112,6 +113,21 @@ class TestBeforeTheChannel:
     def test_auth0(self, answer: bytes, reason: Reason) -> None:
         found = refusal(Door().transaction(), SELECTED + OK, answer)
         assert found == (reason, NO_INFORMATION)
+
+    @pytest.mark.parametrize("sw", ["6400", "6A88", "6F00"])
+    def test_a_device_that_has_no_credential_for_us_is_told_before_anybody_else_asks(
+        self, sw: str
+    ) -> None:
+        answers = (SELECTED + OK, bytes.fromhex(sw), b"\x6d\x00")
+        outcome, said, after = played(Door().transaction(), answers)
+        assert outcome == Refused(Reason.UNKNOWN_READER)
+        assert said[-1].hex() == "803c000006" + NO_INFORMATION
+        assert after == []
+
+    @pytest.mark.parametrize("sw", ["6400", "6A88", "6F00"])
+    def test_later_the_same_status_is_a_failure(self, sw: str) -> None:
+        answers = (SELECTED + OK, encode(0x86, POINT) + OK, bytes.fromhex(sw))
+        assert refusal(Door().transaction(), *answers) == (Reason.CARD_ERROR, "EXCHANGE")
 
     def test_a_cryptogram_was_asked_for_and_is_missing(self) -> None:
         door = Door()
