@@ -13,9 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress as Bar
-from rich.table import Table
 
-from tests.bench import aliro, api, cards, decisions, fanout, ingest, pkoc, plan
+from tests.bench import aliro, api, decisions, fanout, ingest, piv, pkoc, plan, show
+from tests.bench.flow import measure
 from tests.bench.report import Figure, Progress
 
 CHUNK = 20_000
@@ -25,46 +25,12 @@ def _plan(progress: Progress, *, quick: bool) -> list[Figure]:
     return plan.run(progress, 50_000 if quick else 1_000_000)
 
 
-def _pkoc(progress: Progress, *, quick: bool) -> list[Figure]:
-    cost = pkoc.measure(10 if quick else 50)
-    progress(1, 1)
-    return [
-        Figure("PKOC ECDHE, reader's processor", cost.session_us, "us"),
-        Figure("PKOC ECDHE, bare operations", cost.bare_us, "us"),
-        Figure("PKOC ECDHE over bare operations", cost.ratio, "x", 1.5),
-    ]
-
-
-def _cards(progress: Progress, *, quick: bool) -> list[Figure]:
-    costs = cards.measure(10 if quick else 50)
-    progress(1, 1)
-    return [
-        figure
-        for cost in costs
-        for figure in (
-            Figure(f"{cost.name}, reader's processor", cost.transaction_us, "us"),
-            Figure(f"{cost.name}, bare operations", cost.bare_us, "us"),
-            Figure(f"{cost.name}, over bare operations", cost.ratio, "x"),
-            Figure(f"{cost.name}, round trips", cost.round_trips, ""),
-            Figure(f"{cost.name}, bytes both ways", cost.bytes, "bytes"),
-        )
-    ]
-
-
-def _aliro(progress: Progress, *, quick: bool) -> list[Figure]:
-    standard, fast = aliro.measure(10 if quick else 50)
+def _credentials(progress: Progress, *, quick: bool) -> list[Figure]:
+    flows = [*pkoc.flows(), *aliro.flows(), *piv.flows()]
     progress(1, 2)
-    _, crowded = aliro.measure(5 if quick else 20, remembered=64)
+    costs = measure(flows, 5 if quick else 50)
     progress(2, 2)
-    return [
-        Figure("Aliro standard, reader's processor", standard.transaction_us, "us"),
-        Figure("Aliro standard, bare operations", standard.bare_us, "us"),
-        Figure("Aliro standard over bare operations", standard.ratio, "x", 1.5),
-        Figure("Aliro fast, reader's processor", fast.transaction_us, "us"),
-        Figure("Aliro fast, bare operations", fast.bare_us, "us"),
-        Figure("Aliro fast more than bare operations", fast.over_us, "us", 60),
-        Figure("Aliro fast, the last of 64 remembered", crowded.transaction_us, "us"),
-    ]
+    return [figure for cost in costs for figure in cost.figures]
 
 
 def _decisions(progress: Progress, *, quick: bool) -> list[Figure]:
@@ -97,9 +63,7 @@ def _api(progress: Progress, *, quick: bool) -> list[Figure]:
 
 BENCHES: dict[str, Callable[..., list[Figure]]] = {
     "plan": _plan,
-    "pkoc": _pkoc,
-    "cards": _cards,
-    "aliro": _aliro,
+    "credentials": _credentials,
     "decisions": _decisions,
     "fanout": _fanout,
     "crowd": _crowd,
@@ -121,7 +85,8 @@ def main() -> None:
                 bar.update(task, completed=done, total=total)  # type: ignore[arg-type]
 
             results[name] = BENCHES[name](progress, quick=options.quick)
-    Console().print(_table(results))
+    for table in show.tables(results):
+        Console().print(table)
     if options.json:
         _write(options.json, results, quick=options.quick)
     if any(figure.kept is False for figures in results.values() for figure in figures):
@@ -136,23 +101,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     return parser
-
-
-def _table(results: dict[str, list[Figure]]) -> Table:
-    table = Table(title="Doorward, measured on this machine")
-    for heading in ("", "figure"):
-        table.add_column(heading)
-    for heading in ("value", "budget"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
-    for name, figures in results.items():
-        for figure in figures:
-            budget = "" if figure.budget is None else f"{figure.budget:g} {figure.unit}"
-            verdict = {None: "", True: "[green]kept[/]", False: "[red]not kept[/]"}[figure.kept]
-            table.add_row(name, figure.name, f"{figure.value:.4g} {figure.unit}", budget, verdict)
-            name = ""  # noqa: PLW2901 - named once for each group
-        table.add_section()
-    return table
 
 
 def _write(path: Path, results: dict[str, list[Figure]], *, quick: bool) -> None:

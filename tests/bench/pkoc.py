@@ -1,132 +1,177 @@
-"""What a PKOC transaction costs a reader's processor, beside the bare cryptography it needs.
+"""PKOC at a reader: three flows over BLE, two over NFC.
 
-Both are timed in turns within one run, and the best of many turns is taken, so that the ratio says
-something on a busy machine too.
+What others need is summed from the sizes of their messages, as they were recorded.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
-from shared.credential.outcome import Proven
-from shared.credential.p256 import OwnKeys, PrivateKey
-from shared.credential.pkoc import ble_holder, ble_reader
+from hw.sim.cards import issuers
+from hw.sim.cards.held import Pkoc
+from shared.credential.card import Card
+from shared.credential.exchange import Dialogue
+from shared.credential.outcome import Outcome
+from shared.credential.p256 import OwnKeys
+from shared.credential.pkoc import nfc_reader
+from shared.credential.pkoc.ble_holder import HolderSession
+from shared.credential.pkoc.ble_reader import Policy, ReaderSession
 from shared.credential.pkoc.identity import Keyring, KnownReader, ReaderIdentity
+from shared.credential.pkoc.reader_certificate import Issuers, ReaderCertificate
+from shared.credential.pkoc.suppliers import Suppliers
+from shared.credential.selection import try_in_order
 from shared.credential.session import Finished, Send
+from tests.bench import bare
+from tests.bench.flow import Air, Flow, Run, Tape, converse, fresh, proven
 
-_CURVE = ec.SECP256R1()
-_BATCH = 20
-
-
-@dataclass(frozen=True, slots=True)
-class EcdheCost:
-    """Microseconds of one ECDHE transaction at the reader, ephemeral key included."""
-
-    session_us: float  # our session, from the hello to the outcome
-    bare_us: float  # the same cryptography with nothing around it
-    ratio: float
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MTU = 247
+IDENTITY = ReaderIdentity(bytes(15) + b"\x01", bytes(15) + b"\x02", fresh())
+KNOWN = KnownReader(IDENTITY.site, IDENTITY.location, IDENTITY.key.public)
+NOBODY = OwnKeys(())
 
 
-def measure(turns: int = 50) -> EcdheCost:
-    """Time the reader's side of PKOC ECDHE against its bare operations, within a second."""
-    identity = ReaderIdentity(bytes(15) + b"\x01", bytes(15) + b"\x02", _fresh())
-    credential = _fresh()
-    session_us, bare_us = [], []
-    for _ in range(turns):
-        transactions = [_Transaction(identity, credential) for _ in range(_BATCH)]
-        session_us.append(_time([each.session for each in transactions]))
-        bare_us.append(_time([each.bare for each in transactions]))
-    return EcdheCost(min(session_us), min(bare_us), min(session_us) / min(bare_us))
+def flows() -> list[Flow]:
+    """Every flow, with fresh keys."""
+    issuer = fresh()
+    certificate = ReaderCertificate.issue(
+        issuer, site=IDENTITY.site, location=IDENTITY.location, key=IDENTITY.key.public
+    )
+    supplier = issuers.new_supplier()
+    return [
+        _ble("PKOC BLE normal", Policy(allow_normal=True), _bare_normal(), Air(1, 81, 146)),
+        _ble("PKOC BLE ECDHE", Policy(), _bare_ecdhe(), Air(2, 147, 238)),
+        _ble(
+            "PKOC BLE ECDHE, reader certificate",
+            Policy(certificate=certificate),
+            _bare_ecdhe(),
+            Air(2, 288, 239),
+            Issuers({IDENTITY.site: issuer.public}),
+        ),
+        _nfc("PKOC SE V1", Pkoc(fresh()), supplier, Air(2, 76, 141)),
+        _nfc("PKOC SE V2, validated", supplier.issue(NOW.date(), 1), supplier, Air(4, 62, 299)),
+    ]
 
 
-def _time(calls: list[Callable[[], None]]) -> float:
-    start = time.perf_counter()
-    for call in calls:
-        call()
-    return (time.perf_counter() - start) / len(calls) * 1e6
+def _ble(
+    name: str, policy: Policy, plain: Run, published: Air, certified_by: Issuers | None = None
+) -> Flow:
+    """A session, with the writes of a phone that were recorded."""
+    ephemeral = fresh()
+
+    def session() -> ReaderSession:
+        return ReaderSession(IDENTITY, ephemeral, own_keys=NOBODY, now=0.0, policy=policy)
+
+    notified, written = _record(session(), policy, certified_by)
+
+    def run() -> None:
+        fresh()
+        reader = session()
+        reader.hello(MTU)
+        step: object = None
+        for write in written:
+            step = reader.receive(write, 0.0)
+        assert isinstance(step, Finished)
+        proven(step.outcome)
+        reader.result(granted=True)
+
+    air = Air(len(written), sum(map(len, notified)), sum(map(len, written)))
+    return Flow(name, lambda: run, plain, air, published)
 
 
-def _fresh() -> PrivateKey:
-    return PrivateKey.wrap(ec.generate_private_key(_CURVE))
-
-
-class _Transaction:
-    """One reader session and the phone that answers it; the phone's time is not counted.
-
-    The reader draws its ephemeral key within the time, so it is drawn once before, to let the
-    phone prepare its two writes, and once more, and thrown away, when the clock runs.
-    """
-
-    def __init__(self, identity: ReaderIdentity, credential: PrivateKey) -> None:
-        self._identity = identity
-        self._ephemeral = _fresh()
-        known = KnownReader(identity.site, identity.location, identity.key.public)
-        phone = ble_holder.HolderSession(
-            credential, _fresh(), Keyring([known]), last_update=0, now=0.0
-        )
-        reader = self._reader()
-        (hello,) = _pieces(reader.hello(247))
-        self._opening = _message(phone.receive(hello, 0.0))
-        self._sealed = _message(phone.receive(_message(reader.receive(self._opening, 0.0)), 0.0))
-        self._prepare_bare(credential)
-
-    def session(self) -> None:
-        """Everything that our reader does for one phone."""
-        _fresh()
-        reader = self._reader()
-        reader.hello(247)
-        reader.receive(self._opening, 0.0)
-        match reader.receive(self._sealed, 0.0):
-            case Finished(outcome=Proven()):
-                reader.result(granted=True)
-            case step:
-                raise AssertionError(step)
-
-    def bare(self) -> None:
-        """Draw, load D, agree, sign, decrypt, load the credential key, verify."""
-        ec.generate_private_key(_CURVE)
-        device = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, self._device)
-        key = hashlib.sha256(self._bare_ephemeral.exchange(self._ecdh, device)).digest()
-        decode_dss_signature(self._bare_key.sign(self._signed, self._ecdsa))
-        AESCCM(key, 16).decrypt(self._nonce, self._ciphertext, None)
-        shown = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, self._point)
-        shown.verify(encode_dss_signature(self._r, self._s), self._signed, self._ecdsa)
-
-    def _reader(self) -> ble_reader.ReaderSession:
-        return ble_reader.ReaderSession(
-            self._identity, self._ephemeral, own_keys=OwnKeys(()), now=0.0
-        )
-
-    def _prepare_bare(self, credential: PrivateKey) -> None:
-        identity = self._identity
-        self._ecdh, self._ecdsa = ec.ECDH(), ec.ECDSA(hashes.SHA256())
-        self._device = self._opening[2:67]
-        self._bare_ephemeral = self._ephemeral.native
-        self._bare_key = identity.key.native
-        device_x, reader_x = self._device[1:33], self._ephemeral.public.x
-        self._signed = identity.site + identity.location + device_x + reader_x
-        self._nonce = bytes.fromhex("000000000000000100000001")
-        self._ciphertext = self._sealed[2:]
-        self._point = credential.public.point
-        self._r, self._s = decode_dss_signature(credential.native.sign(self._signed, self._ecdsa))
-
-
-def _pieces(hello: object) -> tuple[bytes, ...]:
+def _record(
+    reader: ReaderSession, policy: Policy, certified_by: Issuers | None
+) -> tuple[list[bytes], list[bytes]]:
+    """What reader and phone say to each other, each."""
+    normal = [IDENTITY.site] if policy.allow_normal else []
+    phone = HolderSession(
+        fresh(),
+        fresh(),
+        Keyring([KNOWN], normal),
+        last_update=0,
+        now=0.0,
+        issuers=certified_by,
+        unix_time=int(NOW.timestamp()),
+    )
+    hello = reader.hello(MTU)
     assert isinstance(hello, tuple)
-    return hello
+    notified, written, coming = list(hello), list[bytes](), deque(hello)
+    while coming:
+        step = phone.receive(coming.popleft(), 0.0)
+        if isinstance(step, Send):
+            written.append(step.message)
+            reply = reader.receive(step.message, 0.0)
+            said = reply.message if isinstance(reply, Send) else reader.result(granted=True)
+            notified.append(said)
+            coming.append(said)
+    return notified, written
 
 
-def _message(step: object) -> bytes:
-    assert isinstance(step, Send)
-    return step.message
+def _bare_normal() -> Run:
+    check = bare.check_shown(fresh())
+
+    def run() -> None:
+        """Draw, load the credential key, verify."""
+        bare.draw()
+        check()
+
+    return run
+
+
+def _bare_ecdhe() -> Run:
+    own, device, signer = fresh().native, fresh().public.point, IDENTITY.key.native
+    check = bare.check_shown(fresh())
+    nonce = bytes.fromhex("000000000000000100000001")
+    secret = hashlib.sha256(own.exchange(bare.ECDH, bare.load(device))).digest()
+    sealed = AESCCM(secret, 16).encrypt(nonce, bytes(146), None)
+
+    def run() -> None:
+        """Draw, load D, agree, sign, open, load the credential key, verify."""
+        bare.draw()
+        key = hashlib.sha256(own.exchange(bare.ECDH, bare.load(device))).digest()
+        bare.sign(signer)
+        AESCCM(key, 16).decrypt(nonce, sealed, None)
+        check()
+
+    return run
+
+
+def _nfc(name: str, content: Pkoc, supplier: issuers.Supplier, published: Air) -> Flow:
+    own_keys = OwnKeys([IDENTITY.key.public])
+    se_v2, checks = None, [bare.check_shown(content.key)]
+    if content.certified is not None:
+        suppliers = Suppliers({supplier.reference: supplier.key.public})
+        se_v2 = nfc_reader.SeV2(bytes(32), suppliers, NOW.date(), required=True)
+        checks.append(bare.check_known(supplier.key.native))
+
+    def dialogue() -> Dialogue[Outcome]:
+        return nfc_reader.dialogue(IDENTITY, bytes(16), own_keys=own_keys, se_v2=se_v2)
+
+    return nfc_flow(name, Card([content.application()]), lambda: dialogue, checks, published)
+
+
+def nfc_flow(
+    name: str,
+    card: Card,
+    prepare: Callable[[], Callable[[], Dialogue[Outcome]]],
+    checks: Sequence[Callable[[], object]],
+    published: Air | None = None,
+) -> Flow:
+    """A dialogue with the answers of a card that were recorded. Its bare calls are `checks`."""
+    tape = Tape()
+    proven(converse(try_in_order([prepare()()]), tape.recording(card)))
+
+    def ready() -> Run:
+        dialogue = prepare()
+        return lambda: proven(converse(try_in_order([dialogue()]), tape.playing()))
+
+    def plain() -> None:
+        for check in checks:
+            check()
+
+    return Flow(name, ready, plain, tape.air, published)

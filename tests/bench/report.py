@@ -11,12 +11,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value. `budget` is the most it may be; None where nothing was promised."""
+    """One measured value. `budget` is the most it may be; None where nothing was promised.
+
+    Figures of the same things `of` several subjects stand in one table, a line for each subject.
+    """
 
     name: str
     value: float
     unit: str
     budget: float | None = None
+    of: str = ""
 
     @property
     def kept(self) -> bool | None:
