@@ -63,6 +63,13 @@ class PublicKey:
             raise RuleBroken(Reason.OFF_CURVE, "the point is not on P-256") from None
         return cls(_uncompressed(key) if compressed else data, key)
 
+    @classmethod
+    def wrap(cls, native: ec.EllipticCurvePublicKey) -> PublicKey:
+        """Take a key that has been read already. `ValueError` for one on another curve."""
+        if native.curve.name != _CURVE.name:
+            raise ValueError(f"the key is on {native.curve.name}; make one on secp256r1")
+        return cls(_uncompressed(native), native)
+
     @property
     def x(self) -> bytes:
         return self.point[1:33]
@@ -105,10 +112,7 @@ class PrivateKey:
     @classmethod
     def wrap(cls, key: ec.EllipticCurvePrivateKey) -> PrivateKey:
         """Take a key that `ec.generate_private_key(ec.SECP256R1())` made at the edge."""
-        if key.curve.name != _CURVE.name:
-            raise ValueError(f"the key is on {key.curve.name}; make one on secp256r1")
-        half = key.public_key()
-        return cls(PublicKey(_uncompressed(half), half), key)
+        return cls(PublicKey.wrap(key.public_key()), key)
 
     @classmethod
     def from_bytes(cls, secret: bytes) -> PrivateKey:

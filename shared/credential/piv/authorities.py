@@ -8,11 +8,11 @@ required, a missing or outdated one refuses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,9 +21,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from shared.credential.errors import RuleBroken
 from shared.credential.outcome import Reason
 
+# From when to when a certificate is good, both included.
+Dates: TypeAlias = tuple[datetime, datetime]
 Kind = TypeVar("Kind", bound=x509.ExtensionType)
 
 MAX_INTERMEDIATES = 2
+# The regulars of a door; whoever else comes costs a signature more.
+MAX_KNOWN = 256
 # id-PIV-cardAuth (FIPS 201): a certificate made for this purpose says so.
 CARD_AUTHENTICATION = x509.ObjectIdentifier("2.16.840.1.101.3.6.8")
 _UNDERSTOOD = (
@@ -53,8 +57,27 @@ class Clock:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Issuer:
+    """An authority or an intermediate, and what it has taken back."""
+
+    certificate: x509.Certificate
+    name: str
+    dates: Dates
+    below: int | None  # so many other issuers it may have below it; None: any number
+    lists: tuple[x509.CertificateRevocationList, ...]
+
+
+# The issuers of a certificate, the nearest first; an authority is the last.
+_Path: TypeAlias = tuple[_Issuer, ...]
+
+
 class Authorities:
-    """What one site trusts. `ValueError` for an authority or intermediate that may not issue."""
+    """What one site trusts. `ValueError` for an authority or intermediate that may not issue.
+
+    What a card's certificate is for, and whose signatures lead to an authority, is found out once.
+    Dates and revocations are looked at every time.
+    """
 
     def __init__(
         self,
@@ -64,13 +87,13 @@ class Authorities:
         *,
         lists_required: bool = False,
     ) -> None:
-        self._anchors = tuple(anchors)
-        self._intermediates = tuple(intermediates)
+        lists = tuple(revocations)
+        self._anchors = [_issuer(each, lists) for each in anchors]
+        self._intermediates = [_issuer(each, lists) for each in intermediates]
+        for intermediate in self._intermediates:
+            _check_understood(intermediate)
         self._lists_required = lists_required
-        for issuer in (*self._anchors, *self._intermediates):
-            if not _may_issue(issuer):
-                raise ValueError(f"{issuer.subject.rfc4514_string()!a:.80} may not issue")
-        self._revocations = tuple(revocations)
+        self._known: OrderedDict[x509.Certificate, list[_Path]] = OrderedDict()
 
     @classmethod
     def load(
@@ -94,36 +117,56 @@ class Authorities:
         """
         if clock is None:
             raise RuleBroken(Reason.NO_CLOCK, "certificates have dates, the clock is not set")
-        try:
-            _check_purpose(certificate)
-            *path, anchor = self._path(certificate, MAX_INTERMEDIATES)
-        except UNREADABLE:
-            raise RuleBroken(Reason.BAD_CERTIFICATE, "the certificate cannot be read") from None
-        chain = [certificate, *path, anchor]
-        for one in chain:
-            if not one.not_valid_before_utc <= clock.now <= one.not_valid_after_utc:
-                raise RuleBroken(Reason.CERTIFICATE_EXPIRED, "a certificate is out of date")
-        for subject, issuer in pairwise(chain):
-            self._check_revoked(subject, issuer, clock)
-        return anchor.subject.rfc4514_string()[:64]
+        broken = RuleBroken(Reason.UNKNOWN_ISSUER, "the certificate leads to no authority of ours")
+        for path in self._paths(certificate):
+            try:
+                self._check_path(certificate, path, clock)
+            except RuleBroken as error:
+                broken = error
+            else:
+                return path[-1].name
+        raise broken
 
-    def _path(self, subject: x509.Certificate, more: int) -> list[x509.Certificate]:
-        """The issuers of `subject`, up to an authority. Raises `RuleBroken`: unknown_issuer."""
+    def _paths(self, certificate: x509.Certificate) -> list[_Path]:
+        """All ways to an authority: more than one where one was renewed. Raises `RuleBroken`."""
+        found = self._known.get(certificate)
+        if found is None:
+            try:
+                _check_purpose(certificate)
+                found = list(self._ways(certificate, MAX_INTERMEDIATES))
+            except UNREADABLE:
+                raise RuleBroken(Reason.BAD_CERTIFICATE, "the certificate cannot be read") from None
+        if found:
+            self._known[certificate] = found
+            self._known.move_to_end(certificate)
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+        return found
+
+    def _ways(self, subject: x509.Certificate, more: int) -> Iterator[_Path]:
         for anchor in self._anchors:
-            if _is_issued_by(subject, anchor):
-                return [anchor]
-        for intermediate in self._intermediates if more else ():
-            if intermediate != subject and _is_issued_by(subject, intermediate):
-                return [intermediate, *self._path(intermediate, more - 1)]
-        raise RuleBroken(Reason.UNKNOWN_ISSUER, "the certificate leads to no authority of ours")
+            if _is_issued_by(subject, anchor.certificate):
+                yield (anchor,)
+        for one in self._intermediates if more else ():
+            if one.certificate != subject and _is_issued_by(subject, one.certificate):
+                for rest in self._ways(one.certificate, more - 1):
+                    yield (one, *rest)
 
-    def _check_revoked(
-        self, subject: x509.Certificate, issuer: x509.Certificate, clock: Clock
-    ) -> None:
+    def _check_path(self, certificate: x509.Certificate, path: _Path, clock: Clock) -> None:
+        dates = (_dates(certificate), *(issuer.dates for issuer in path))
+        if not all(first <= clock.now <= last for first, last in dates):
+            raise RuleBroken(Reason.CERTIFICATE_EXPIRED, "a certificate is out of date")
+        for below, issuer in enumerate(path):
+            if issuer.below is not None and below > issuer.below:
+                what = "an authority has more authorities below it than it may"
+                raise RuleBroken(Reason.BAD_CERTIFICATE, what)
+        subjects = (certificate, *(issuer.certificate for issuer in path))
+        for subject, issuer in zip(subjects, path, strict=False):
+            self._check_revoked(subject, issuer, clock)
+
+    def _check_revoked(self, subject: x509.Certificate, issuer: _Issuer, clock: Clock) -> None:
         current = False
-        for revocations in self._revocations:
-            if revocations.issuer != issuer.subject or not _is_list_of(revocations, issuer):
-                continue
+        for revocations in issuer.lists:
             if revocations.get_revoked_certificate_by_serial_number(subject.serial_number):
                 raise RuleBroken(Reason.CERTIFICATE_REVOKED, "a certificate has been revoked")
             until = revocations.next_update_utc
@@ -142,16 +185,44 @@ def _check_purpose(certificate: x509.Certificate) -> None:
     allowed = (CARD_AUTHENTICATION, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
     if extended is not None and not any(each in extended for each in allowed):
         raise RuleBroken(Reason.BAD_CERTIFICATE, "the certificate is not for card authentication")
-    for each in certificate.extensions:
-        if each.critical and not isinstance(each.value, _UNDERSTOOD):
-            raise RuleBroken(Reason.BAD_CERTIFICATE, "a critical extension is not understood")
+    if not _is_understood(certificate):
+        raise RuleBroken(Reason.BAD_CERTIFICATE, "a critical extension is not understood")
 
 
-def _may_issue(certificate: x509.Certificate) -> bool:
+def _issuer(
+    certificate: x509.Certificate, lists: Iterable[x509.CertificateRevocationList]
+) -> _Issuer:
+    """`ValueError` for a certificate that does not let its holder issue others."""
     constraints = _extension(certificate, x509.BasicConstraints)
     usage = _extension(certificate, x509.KeyUsage)
     signs = usage is None or usage.key_cert_sign
-    return constraints is not None and constraints.ca and signs
+    name = certificate.subject.rfc4514_string()
+    if constraints is None or not constraints.ca or not signs:
+        raise ValueError(f"{name!a:.80} may not issue")
+    own = tuple(each for each in lists if _is_list_of(each, certificate))
+    return _Issuer(certificate, name[:64], _dates(certificate), constraints.path_length, own)
+
+
+def _dates(certificate: x509.Certificate) -> Dates:
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+
+
+def _check_understood(intermediate: _Issuer) -> None:
+    """`ValueError` where its issuer has bound it to conditions that nobody here looks at.
+
+    An authority is not bound by anybody: it is trusted by its name and key.
+    """
+    if not _is_understood(intermediate.certificate):
+        raise ValueError(
+            f"{intermediate.name!a:.80} has a critical extension that is not understood; "
+            "list it as an authority if you trust it without"
+        )
+
+
+def _is_understood(certificate: x509.Certificate) -> bool:
+    return all(
+        isinstance(each.value, _UNDERSTOOD) for each in certificate.extensions if each.critical
+    )
 
 
 def _is_issued_by(subject: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -163,6 +234,8 @@ def _is_issued_by(subject: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def _is_list_of(revocations: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    if revocations.issuer != issuer.subject:
+        return False
     key = issuer.public_key()
     try:
         return revocations.is_signature_valid(key)  # type: ignore[arg-type]  # else TypeError

@@ -91,8 +91,7 @@ CardKey: TypeAlias = EccKey | RsaKey
 def card_key(native: object) -> CardKey:
     """The key of a certificate. Raises `RuleBroken`, bad_certificate, for another kind."""
     if isinstance(native, ec.EllipticCurvePublicKey) and native.curve.name == "secp256r1":
-        point = native.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        return EccKey(PublicKey.parse(point))
+        return EccKey(PublicKey.wrap(native))
     if isinstance(native, rsa.RSAPublicKey) and native.key_size == RSA_BITS:
         return RsaKey(native)
     raise RuleBroken(Reason.BAD_CERTIFICATE, "the card's key is neither P-256 nor RSA 2048")

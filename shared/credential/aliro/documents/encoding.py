@@ -210,7 +210,7 @@ def read_date(written: str) -> int:
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", written):
         raise Malformed("a date that is not YYYY-MM-DDTHH:MM:SSZ")
     try:
-        moment = datetime.datetime.strptime(written, "%Y-%m-%dT%H:%M:%S%z")
+        moment = datetime.datetime.fromisoformat(written)
     except ValueError:
         raise Malformed("a date that no calendar has") from None
     if moment < _EPOCH:

@@ -20,6 +20,7 @@ from shared.credential.piv.holder import CardPrivateKey, PivApplication
 from shared.credential.piv.messages import CertificateObject
 from tests.shared.credential.keys import key
 
+Extensions: TypeAlias = Sequence[tuple[x509.ExtensionType, bool]]
 Native: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -40,8 +41,16 @@ class Authority:
     """Somebody who issues certificates, and takes them back."""
 
     def __init__(
-        self, text: str, issuer: Authority | None = None, *, ca: bool = True, years: int = 0
+        self,
+        text: str,
+        issuer: Authority | None = None,
+        *,
+        ca: bool = True,
+        years: int = 0,
+        depth: int | None = None,
+        extensions: Extensions = (),
     ) -> None:
+        """`depth` is how many others it may have below it."""
         self.name = name(text)
         self.key = key(text).native
         by = issuer or self
@@ -49,7 +58,7 @@ class Authority:
             self.key,
             self.name,
             start=NOW - years * 365 * DAY - DAY,
-            extensions=[(x509.BasicConstraints(ca, None), True)],
+            extensions=[(x509.BasicConstraints(ca, depth), True), *extensions],
         )
 
     def issue(
@@ -60,7 +69,7 @@ class Authority:
         start: datetime = NOW - DAY,
         end: datetime = NOW + DAY,
         serial: int = 7,
-        extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+        extensions: Extensions = (),
     ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder()

@@ -9,7 +9,7 @@ from cryptography.x509.oid import ObjectIdentifier
 
 from shared.credential.errors import RuleBroken
 from shared.credential.outcome import Reason
-from shared.credential.piv.authorities import Authorities, Clock
+from shared.credential.piv.authorities import MAX_KNOWN, Authorities, Clock
 from tests.shared.credential.keys import key
 from tests.shared.credential.piv.cards import (
     DAY,
@@ -27,6 +27,8 @@ from tests.shared.credential.piv.cards import (
 ANCHORS = [ROOT.certificate]
 BETWEEN = [LAST.certificate, MIDDLE.certificate]
 CARD = ROOT.issue(ECC.native)
+PAIR = (ROOT, MIDDLE)
+CA = (x509.BasicConstraints(True, None), True)
 
 
 TODAY = Clock(NOW)
@@ -67,6 +69,47 @@ class TestPath:
         back = two.issue(one.key, one.name, extensions=[(x509.BasicConstraints(True, None), True)])
         authorities = Authorities(ANCHORS, [back, two.certificate])
         assert checked(authorities, one.issue(ECC.native)) is Reason.UNKNOWN_ISSUER
+
+    @pytest.mark.parametrize("of", ["authority", "intermediate"])
+    def test_a_renewed_certificate_beside_the_old_one(self, of: str) -> None:
+        """The same name and key: a card's certificate leads to both, and one of them is good."""
+        again = [ROOT.issue(one.key, one.name, end=NOW - DAY, extensions=[CA]) for one in PAIR]
+        old_root, old_middle = again
+        for order in (1, -1):
+            if of == "authority":
+                authorities = Authorities([old_root, *ANCHORS][::order], BETWEEN)
+            else:
+                authorities = Authorities(ANCHORS, [old_middle, *BETWEEN][::order])
+            assert checked(authorities, MIDDLE.issue(ECC.native)) == "CN=root"
+        authorities = Authorities(ANCHORS, [old_middle])
+        assert checked(authorities, MIDDLE.issue(ECC.native)) is Reason.CERTIFICATE_EXPIRED
+
+    @pytest.mark.parametrize(("depth", "good"), [(0, False), (1, False), (2, True), (None, True)])
+    def test_so_many_below_an_authority(self, depth: int | None, *, good: bool) -> None:
+        top = Authority("top", depth=depth)
+        one = Authority("below", top)
+        two = Authority("lowest", one)
+        authorities = Authorities([top.certificate], [one.certificate, two.certificate])
+        assert checked(authorities, top.issue(ECC.native)) == "CN=top"
+        found = checked(authorities, two.issue(ECC.native))
+        assert found == ("CN=top" if good else Reason.BAD_CERTIFICATE)
+
+    def test_none_below_an_intermediate(self) -> None:
+        one = Authority("shallow", ROOT, depth=0)
+        two = Authority("lowest", one)
+        authorities = Authorities(ANCHORS, [one.certificate, two.certificate])
+        assert checked(authorities, one.issue(ECC.native)) == "CN=root"
+        assert checked(authorities, two.issue(ECC.native)) is Reason.BAD_CERTIFICATE
+
+    def test_what_binds_an_intermediate_and_is_not_understood(self) -> None:
+        bound = x509.NameConstraints(
+            permitted_subtrees=[x509.DNSName("a.test")], excluded_subtrees=None
+        )
+        one = Authority("bound", ROOT, extensions=[(bound, True)])
+        with pytest.raises(ValueError, match="critical extension"):
+            Authorities(ANCHORS, [one.certificate])
+        # Whoever is chosen as an authority is trusted by name and key.
+        assert checked(Authorities([one.certificate]), one.issue(ECC.native)) == "CN=bound"
 
     def test_who_may_not_issue_is_no_authority(self) -> None:
         leaf = ROOT.issue(key("leaf").native, name("leaf"))
@@ -154,6 +197,31 @@ class TestRevocation:
         ):
             authorities = Authorities(ANCHORS, BETWEEN, lists, lists_required=True)
             assert checked(authorities, certificate) == expected
+
+
+class TestMemory:
+    """Signatures are verified once; all the rest is looked at every time."""
+
+    def test_a_card_that_is_known_is_judged_anew(self) -> None:
+        authorities = Authorities(ANCHORS)
+        for _ in range(2):
+            assert checked(authorities) == "CN=root"
+            late = checked(authorities, clock=Clock(NOW + 2 * DAY))
+            assert late is Reason.CERTIFICATE_EXPIRED
+            assert checked(authorities, clock=None) is Reason.NO_CLOCK
+
+    def test_a_certificate_that_differs_is_another(self) -> None:
+        authorities = Authorities(ANCHORS)
+        assert checked(authorities) == "CN=root"
+        forger = Authority("forger")
+        forger.name = ROOT.name
+        assert checked(authorities, forger.issue(ECC.native)) is Reason.UNKNOWN_ISSUER
+
+    def test_so_many_and_no_more_are_known(self) -> None:
+        authorities = Authorities(ANCHORS)
+        for serial in range(1, MAX_KNOWN + 9):
+            assert checked(authorities, ROOT.issue(ECC.native, serial=serial)) == "CN=root"
+        assert len(authorities._known) == MAX_KNOWN
 
 
 class TestExtensions:
