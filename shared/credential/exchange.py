@@ -13,7 +13,7 @@ A standard is a longer generator that delegates to these; `shared.credential.tag
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
@@ -55,6 +55,9 @@ class Form:
         """The form for a card that takes commands of `command` bytes in all."""
         return SHORT if command < SHORT_DATA + _LEAST else cls(command - 4 - 3 - 2, extended=True)
 
+    def write(self, command: CommandAPDU) -> bytes:
+        return command.encode_extended() if self.extended else command.encode()
+
 
 SHORT = Form()
 
@@ -70,23 +73,14 @@ def exchange(
 
     Raises `Malformed`.
     """
-    *blocks, last = _blocks(command, form)
-    for block in blocks:
+    while len(command.data) > form.data:
+        first, rest = command.data[: form.data], command.data[form.data :]
+        block = replace(command, cla=command.cla | CHAINED, data=first)
         response = yield from _ask(block, form)
         if response.sw != SW.OK or response.data:
             return response  # refused half-way; whatever it is, the rest is not asked for
-    return (yield from _collect(last, form, rounds, size))
-
-
-def _blocks(command: CommandAPDU, form: Form) -> Iterator[CommandAPDU]:
-    data = command.data
-    if len(data) <= form.data:
-        yield command
-        return
-    while len(data) > form.data:
-        yield replace(command, cla=command.cla | CHAINED, data=data[: form.data])
-        data = data[form.data :]
-    yield replace(command, data=data)
+        command = replace(command, data=rest)
+    return (yield from _collect(command, form, rounds, size))
 
 
 def _collect(command: CommandAPDU, form: Form, rounds: int, size: int) -> Dialogue[ResponseAPDU]:
@@ -107,14 +101,8 @@ def _collect(command: CommandAPDU, form: Form, rounds: int, size: int) -> Dialog
 
 
 def _ask(command: CommandAPDU, form: Form) -> Dialogue[ResponseAPDU]:
-    response = yield from _send(command, form)
+    response = ResponseAPDU.decode((yield form.write(command)))
     if response.sw >> 8 == _OTHER_LE:
         corrected = replace(command, le=response.sw & 0xFF or SHORT_MAX)
-        response = yield from _send(corrected, form)
+        response = ResponseAPDU.decode((yield form.write(corrected)))
     return response
-
-
-def _send(command: CommandAPDU, form: Form) -> Dialogue[ResponseAPDU]:
-    return ResponseAPDU.decode(
-        (yield command.encode_extended() if form.extended else command.encode())
-    )

@@ -102,6 +102,8 @@ def take_compact(data: bytes, offset: int) -> tuple[Tlv, int]:
 
 def encode(tag: int, value: bytes) -> bytes:
     """Write a BER object."""
+    if tag <= 0xFF and len(value) < 0x80:
+        return bytes((tag, len(value))) + value  # nearly all of them
     return tag.to_bytes(max(1, (tag.bit_length() + 7) // 8), "big") + _ber_length(value) + value
 
 
@@ -182,7 +184,9 @@ def _is_constructed(tag: int) -> bool:
 
 
 def _take_ber(data: bytes, offset: int) -> tuple[Tlv, int]:
-    tag, at = _ber_tag(data, offset)
+    tag, at = data[offset], offset + 1
+    if tag & 0x1F == 0x1F:
+        tag, at = _long_tag(data, offset)
     size, at = _take_length(data, at)
     return _take_value(data, tag, at, size)
 
@@ -205,9 +209,7 @@ def _take_value(data: bytes, tag: int, start: int, size: int) -> tuple[Tlv, int]
     return Tlv(tag, data[start:end]), end
 
 
-def _ber_tag(data: bytes, offset: int) -> tuple[int, int]:
-    if data[offset] & 0x1F != 0x1F:
-        return data[offset], offset + 1
+def _long_tag(data: bytes, offset: int) -> tuple[int, int]:
     # ISO 7816-4: a second byte 00-1E or 80 is no tag; a third byte is the last we accept.
     second = data[offset + 1 : offset + 2]
     if not second or second[0] < 0x1F or second[0] == 0x80:

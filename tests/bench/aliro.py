@@ -33,7 +33,7 @@ from shared.credential.aliro.step_up_holder import DocumentDevice, StepUpApplica
 from shared.credential.card import Card
 from shared.credential.p256 import OwnKeys, PrivateKey
 from tests.bench import bare
-from tests.bench.flow import Air, Answer, Flow, Run, Tape, converse, fresh, proven
+from tests.bench.flow import RATIO, Air, Answer, Flow, Run, Tape, converse, fresh, proven
 
 GROUP, SUB_GROUP = bytes(15) + b"\1", bytes(15) + b"\2"
 NOW = 1_794_911_400
@@ -53,7 +53,7 @@ def flows() -> list[Flow]:
     certified = ReaderIdentity(GROUP, SUB_GROUP, plain.key, certificate)
     standard, fast = _bare_standard(plain.key), _bare_fast()
     return [
-        _Taps(plain).flow("Aliro standard", standard, Air(4, 251, 271)),
+        _Taps(plain).flow("Aliro standard", standard, Air(4, 251, 271), ratio=RATIO),
         _Taps(certified).flow("Aliro standard, LOAD CERT", standard, Air(5, 410, 273)),
         _Taps(plain, met=True).flow("Aliro fast", fast, Air(3, 176, 182), over_us=60),
         _Taps(plain, met=True, others=MANY - 1).flow(f"Aliro fast, last of {MANY}", fast),
@@ -73,7 +73,13 @@ class _Taps:
     issuer: PrivateKey | None = None  # of the document that lets the holder in
 
     def flow(
-        self, name: str, plain: Run, published: Air | None = None, over_us: float | None = None
+        self,
+        name: str,
+        plain: Run,
+        published: Air | None = None,
+        *,
+        ratio: float | None = None,
+        over_us: float | None = None,
     ) -> Flow:
         phone, store, tape = self._phone(), KpersistentStore(), Tape()
         if self.met:
@@ -93,7 +99,6 @@ class _Taps:
 
             return run
 
-        ratio = None if self.met else 1.5
         return Flow(name, prepare, plain, tape.air, published, ratio, over_us)
 
     def _phone(self) -> DocumentDevice:

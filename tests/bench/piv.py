@@ -1,6 +1,7 @@
 """PIV at a reader: pinned keys and certificates of an authority, P-256 and RSA; and mere numbers.
 
-"First tap" is the first that a reader sees of a card since its plan has last changed.
+"First tap" is the first that a reader sees of a card since its plan has last changed. No ratio was
+promised: most of the time goes into reading what the card says, most of all with RSA.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from shared.credential.pkoc.suppliers import Suppliers
 from shared.credential.selection import try_in_order
 from shared.credential.session import Finished, Send
 from tests.bench import bare
-from tests.bench.flow import Air, Flow, Run, Tape, converse, fresh, proven
+from tests.bench.flow import RATIO, Air, Flow, Run, Tape, converse, fresh, proven
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MTU = 247
@@ -81,7 +81,7 @@ def _ble(
         reader.result(granted=True)
 
     air = Air(len(written), sum(map(len, notified)), sum(map(len, written)))
-    return Flow(name, lambda: run, plain, air, published)
+    return Flow(name, lambda: run, plain, air, published, RATIO)
 
 
 def _record(
@@ -152,7 +152,14 @@ def _nfc(name: str, content: Pkoc, supplier: issuers.Supplier, published: Air) -
     def dialogue() -> Dialogue[Outcome]:
         return nfc_reader.dialogue(IDENTITY, bytes(16), own_keys=own_keys, se_v2=se_v2)
 
-    return nfc_flow(name, Card([content.application()]), lambda: dialogue, checks, published)
+    return nfc_flow(
+        name,
+        Card([content.application()]),
+        lambda: dialogue,
+        checks,
+        published=published,
+        ratio=RATIO,
+    )
 
 
 def nfc_flow(
@@ -160,7 +167,9 @@ def nfc_flow(
     card: Card,
     prepare: Callable[[], Callable[[], Dialogue[Outcome]]],
     checks: Sequence[Callable[[], object]],
+    *,
     published: Air | None = None,
+    ratio: float | None = None,
 ) -> Flow:
     """A dialogue with the answers of a card that were recorded. Its bare calls are `checks`."""
     tape = Tape()
@@ -174,4 +183,4 @@ def nfc_flow(
         for check in checks:
             check()
 
-    return Flow(name, ready, plain, tape.air, published)
+    return Flow(name, ready, plain, tape.air, published, ratio)

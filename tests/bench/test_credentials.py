@@ -29,7 +29,7 @@ def test_nothing_is_longer_on_the_air_than_with_others(costs: list[Cost]) -> Non
 
 
 def test_a_line_a_flow_and_a_verdict_for_what_has_a_budget() -> None:
-    flow = Flow("One", lambda: lambda: None, lambda: None, Air(2, 10, 20), Air(2, 10, 19))
+    flow = Flow("One", lambda: lambda: None, lambda: None, Air(2, 10, 20), Air(2, 10, 19), 1.5)
     figures = Cost(flow, 16.0, 10.0).figures
     kept = {each.name: each.kept for each in figures if each.budget is not None}
     assert kept == {"ratio": False, "round trips": True, "bytes out": True, "bytes in": False}
