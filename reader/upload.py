@@ -14,12 +14,14 @@ class Window:
     def __init__(self, confirmed: int, *, room: int, patience: float) -> None:
         """All up to number `confirmed` is stored elsewhere.
 
-        At most `room` entries more are sent before a receipt. After a fifth of `patience` seconds
-        without one, all that is not confirmed is sent again, and then after ever longer waits, at
-        most `patience`: right after a broker's restart the controller may not listen yet, while one
+        One batch is sent before a receipt; each entry that is confirmed makes room for one more, up
+        to `room`. So many readers whose journals drain at once do not bury a controller, nor the
+        live events of others. After a fifth of `patience` seconds without a receipt, what is not
+        confirmed is sent again, a batch to begin with, and then after ever longer waits, at most
+        `patience`: right after a broker's restart the controller may not listen yet, while one
         that is busy must not be sent the same over and over.
         """
-        self._room = room
+        self._room, self._most = 1, room
         self._longest = patience
         self._patience = self._first = patience / 5
         self._confirmed = self._sent = confirmed
@@ -33,6 +35,7 @@ class Window:
     def confirm(self, upto: int, now: float) -> None:
         """Entries up to number `upto` are stored."""
         if upto > self._confirmed:
+            self._room = min(self._room + upto - self._confirmed, self._most)
             self._confirmed = upto
             self._sent = max(self._sent, upto)
             self._patience = self._first
@@ -41,7 +44,7 @@ class Window:
     def next(self, now: float) -> int | None:
         """Return the number from which to send; None to wait for a receipt."""
         if now >= self._due:
-            self._sent, self._due = self._confirmed, math.inf
+            self._sent, self._due, self._room = self._confirmed, math.inf, 1
             self._patience = min(2 * self._patience, self._longest)
         return self._sent + 1 if self._sent - self._confirmed < self._room else None
 

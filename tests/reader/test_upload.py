@@ -21,24 +21,57 @@ def test_it_begins_after_what_is_stored() -> None:
     assert window(41).next(0.0) == 42
 
 
+def test_one_batch_is_sent_before_the_first_receipt() -> None:
+    sending = window()
+    sending.sent(4, 0.0)
+    assert sending.next(0.0) is None
+    sending.confirm(4, 0.5)
+    assert sending.next(0.5) == 5
+
+
+def test_every_receipt_makes_room_for_as_much_again() -> None:
+    sending = window()
+    sending.sent(3, 0.0)
+    sending.confirm(3, 0.0)
+    sending.sent(6, 0.0)
+    assert sending.next(0.0) == 7
+    sending.sent(9, 0.0)
+    assert sending.next(0.0) is None
+    sending.confirm(6, 0.0)
+    assert sending.next(0.0) == 10
+
+
 def test_no_more_is_sent_than_there_is_room_for() -> None:
     sending = window()
-    sending.sent(9, 0.0)
-    assert sending.next(0.0) == 10
-    sending.sent(14, 0.0)
+    sending.sent(100, 0.0)
+    sending.confirm(100, 0.0)
+    sending.sent(109, 0.0)
+    assert sending.next(0.0) == 110
+    sending.sent(114, 0.0)
     assert sending.next(0.0) is None
-    sending.confirm(5, 1.0)
-    assert sending.next(1.0) == 15
+    sending.confirm(105, 1.0)
+    assert sending.next(1.0) == 115
 
 
 def test_what_is_not_confirmed_in_time_is_sent_again() -> None:
     sending = window()
     sending.sent(4, 0.0)
     assert sending.deadline == PATIENCE / 5
-    assert sending.next(0.9) == 5
+    assert sending.next(0.9) is None
     assert sending.next(1.0) == 1
     sending.sent(4, 1.0)
-    assert sending.next(1.0) == 5
+    assert sending.next(1.0) is None
+
+
+def test_after_a_silence_a_single_batch_is_sent_again() -> None:
+    sending = window()
+    sending.sent(9, 0.0)
+    sending.confirm(9, 0.0)
+    sending.sent(12, 0.0)
+    sending.sent(15, 0.0)
+    assert sending.next(1.0) == 10
+    sending.sent(12, 1.0)
+    assert sending.next(1.0) is None
 
 
 def test_the_waits_for_a_receipt_grow_until_one_comes() -> None:
