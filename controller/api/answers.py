@@ -15,6 +15,13 @@ from pydantic import (
     model_serializer,
 )
 
+from controller.api.pkoc import (
+    NumberAnswer,
+    code_of_reader,
+    code_of_supplier,
+    numbers_of,
+    printed_on,
+)
 from controller.intent import invitations
 from controller.intent.credential_types import CARD, TYPES
 from controller.intent.credentials import CredentialView
@@ -70,6 +77,9 @@ class SupplierAnswer(Answer):
 
     reference: str = Field(examples=["01000TESTISSUER1"])
     public_key: str
+    code: str | None = Field(
+        default=None, description="The text of its QR code, for an app that is to trust it."
+    )
 
 
 class CardIssuersAnswer(Answer):
@@ -103,7 +113,7 @@ class SiteAnswer(Answer):
                 )
                 for day in view.holidays
             ],
-            card_issuers=CardIssuersAnswer(**view.site.card_issuers),
+            card_issuers=_issuers(view.site.card_issuers),
         )
 
 
@@ -268,6 +278,10 @@ class ReaderAnswer(Answer):
         description="The key it proves to wallets (Aliro), once it has been there. Its group and"
         " sub group identifiers are `site_uuid` and `location_uuid`."
     )
+    pkoc_code: str | None = Field(
+        description="The text of the QR code by which an official PKOC app learns this reader. "
+        "Such codes are not signed: hand it out where nobody can put another in its place."
+    )
     version: int
     acked_version: int
     deny_counter: int
@@ -342,6 +356,13 @@ class CredentialAnswer(Answer):
         description="A card's public key (of an RSA key 01 and its SHA-256), or its number, "
         "or your own id of a phone."
     )
+    numbers: list[NumberAnswer] = Field(
+        description="What old panels and the official PKOC apps show of a P-256 key."
+    )
+    printed: list[str] = Field(
+        description="What may be printed on a card of which the bits are known.",
+        examples=[["H10301 1-1234"]],
+    )
     cloneable: bool
     enabled: bool
     state: str = Field(examples=["active", "inactive", "lost", "stolen"])
@@ -370,13 +391,15 @@ class CredentialAnswer(Answer):
     def of(cls, view: CredentialView, now: int, public_url: str) -> CredentialAnswer:
         """Return the answer that shows `view` at `now`."""
         row, invitation, secret = view.credential, view.invitation, view.secret
-        key = row.public_key.hex() if row.public_key is not None else None
+        key = row.public_key if row.type_id == CARD.id else None
         answer = cls(
             id=row.handle,
             person_id=row.person_id,
             credential_type_id=row.type_id,
             label=row.label,
-            value=key if row.type_id == CARD.id else row.external_id,
+            value=row.external_id if key is None else key.hex(),
+            numbers=numbers_of(key),
+            printed=printed_on(row.public_key),
             cloneable=TYPES[row.type_id].cloneable,
             enabled=row.state == "active",
             state=row.state,
@@ -399,6 +422,13 @@ class CredentialAnswer(Answer):
         return answer
 
 
+def _issuers(kept: dict[str, Any]) -> CardIssuersAnswer:
+    answer = CardIssuersAnswer(**kept)
+    for supplier in answer.suppliers:
+        supplier.code = code_of_supplier(supplier.reference, supplier.public_key)
+    return answer
+
+
 def _reader(view: ReaderView) -> dict[str, Any]:
     reader, plan = view.reader, view.plan
     return {
@@ -411,6 +441,7 @@ def _reader(view: ReaderView) -> dict[str, Any]:
         "location_uuid": str(uuid.UUID(bytes=reader.pkoc_location)),
         "public_key": reader.pkoc_key.hex() if reader.pkoc_key is not None else None,
         "aliro_public_key": plan.state.get("aliro_key"),
+        "pkoc_code": code_of_reader(reader),
         "version": plan.version,
         "acked_version": plan.acked_version,
         "deny_counter": plan.deny_counter,

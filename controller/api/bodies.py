@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from controller.api import fields as f
+from controller.api.pkoc import read_supplier
 from controller.card_issuers import check_size
 from controller.intent.credential_states import STATES
 from controller.timetable import MAX_BLOCKS
@@ -73,8 +74,17 @@ class Holiday(BaseModel):
     kind: Annotated[int, Field(strict=True, ge=1, le=16)] = 1
 
 
+def _of_code(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return read_supplier(value)
+    except ValueError as error:
+        raise f.refuse(str(error)) from None
+
+
 class SupplierBody(BaseModel):
-    """Somebody who issues PKOC cards with certificates."""
+    """Somebody who issues PKOC cards with certificates: this, or the text of the QR code."""
 
     reference: f.SupplierReference
     public_key: f.SupplierKey
@@ -83,7 +93,9 @@ class SupplierBody(BaseModel):
 class CardIssuersBody(BaseModel):
     """Whose certificates count at the doors that want one. It replaces what was there."""
 
-    suppliers: Annotated[list[SupplierBody], Field(max_length=16)] = []
+    suppliers: Annotated[
+        list[Annotated[SupplierBody, BeforeValidator(_of_code)]], Field(max_length=16)
+    ] = []
     authorities: Annotated[list[f.CertificatePem], Field(max_length=8)] = []
     intermediates: Annotated[list[f.CertificatePem], Field(max_length=8)] = []
     revocation_lists: Annotated[list[f.RevocationListPem], Field(max_length=8)] = []

@@ -18,7 +18,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from controller.intent.credential_types import CARD_NUMBER, CredentialType
-from shared.credential.card_number import FORMATS, Format, Wiegand, judge_uid, judge_wiegand
+from shared.credential.card_number import (
+    FORMATS,
+    Format,
+    Printed,
+    Wiegand,
+    judge_uid,
+    judge_wiegand,
+)
 from shared.credential.errors import RuleBroken
 from shared.credential.outcome import Outcome, Proven, Refused
 from shared.credential.p256 import POINT_SIZE, PublicKey
@@ -125,8 +132,7 @@ def _printed(form: Format) -> Callable[[str], CardValue]:
         facility = int(found[1]) if found[1] else None
         number = int(found[2])
         identifier = Wiegand(form.bits, form.write(number, facility)).identifier
-        printed = number if facility is None else f"{facility}-{number}"
-        return CardValue(identifier, f"{form.name} {printed}")
+        return CardValue(identifier, str(Printed(form, facility, number)))
 
     return read
 

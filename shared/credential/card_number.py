@@ -23,7 +23,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from shared.credential.errors import RuleBroken
-from shared.credential.identifier import MAX_WIEGAND_BITS, MIN_WIEGAND_BITS, of_uid, of_wiegand
+from shared.credential.identifier import (
+    MAX_WIEGAND_BITS,
+    MIN_WIEGAND_BITS,
+    of_uid,
+    of_wiegand,
+    wiegand_of,
+)
 from shared.credential.outcome import (
     Outcome,
     Proven,
@@ -94,6 +100,11 @@ class Printed(NamedTuple):
     facility: int | None
     number: int
 
+    def __str__(self) -> str:
+        """`H10301 1-1234`, facility and number, or `H10302 1234`."""
+        facility = "" if self.facility is None else f"{self.facility}-"
+        return f"{self.format.name} {facility}{self.number}"
+
 
 def _outer(bits: int, half: int) -> tuple[Parity, Parity]:
     """Even over the first half behind the first bit, odd over the last before the last."""
@@ -135,6 +146,12 @@ class Wiegand:
             what = f"{len(text)} bits; a card sends {MIN_WIEGAND_BITS} to {MAX_WIEGAND_BITS}"
             raise RuleBroken(Reason.WRONG_LENGTH, what)
         return cls(len(text), int(text, 2))
+
+    @classmethod
+    def of(cls, identifier: bytes) -> Wiegand | None:
+        """The bits that an identifier stands for; None for one of another kind."""
+        found = wiegand_of(identifier)
+        return None if found is None else cls(*found)
 
     @property
     def identifier(self) -> bytes:

@@ -38,6 +38,13 @@ def of_wiegand(bits: int, number: int) -> bytes:
     return bytes((_WIEGAND, bits)) + number.to_bytes((bits + 7) // 8, "big")
 
 
+def wiegand_of(identifier: bytes) -> tuple[int, int] | None:
+    """How many bits a Wiegand number has, and the number; None for another identifier."""
+    if identifier[:1] != bytes((_WIEGAND,)):
+        return None
+    return identifier[1], int.from_bytes(identifier[2:], "big")
+
+
 def is_point(identifier: bytes) -> bool:
     """Whether it is a point of P-256, whole."""
     return identifier[:1] == bytes((_POINT,))

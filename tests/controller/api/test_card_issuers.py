@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.access.rows import CardIssuers, Supplier
+from shared.credential.pkoc.provisioning import SupplierCode
 from tests.controller.client import Api
 from tests.controller.readers import Listener
 from tests.shared.credential.keys import key
@@ -50,8 +51,13 @@ def told(reader: Listener) -> list[object]:
     return list(reader.of(CardIssuers))
 
 
+CODE = SupplierCode(IIR, key("supplier").public).encode()
+
+
 async def test_they_reach_the_door_as_der(api: Api, reader: Listener) -> None:
-    assert (await set_issuers(api, WHOLE))["card_issuers"] == WHOLE
+    shown = (await set_issuers(api, WHOLE))["card_issuers"]
+    codes = [supplier.pop("code") for supplier in shown["suppliers"]]
+    assert (shown, codes) == (WHOLE, [CODE, None])
     [row] = told(await reader.listen())
     assert isinstance(row, CardIssuers)
     spki = RSA.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -81,6 +87,16 @@ async def test_they_are_replaced_and_taken_away(api: Api, reader: Listener) -> N
     assert told(await reader.listen()) == []
 
 
+async def test_a_supplier_is_set_up_by_the_text_of_its_code(api: Api, reader: Listener) -> None:
+    shown = (await set_issuers(api, {"suppliers": [CODE]}))["card_issuers"]["suppliers"]
+    assert shown == [{"reference": IIR, "public_key": POINT.hex(), "code": CODE}]
+    [row] = told(await reader.listen())
+    assert isinstance(row, CardIssuers)
+    assert row.suppliers == (Supplier(IIR, POINT),)
+    # What is shown may be sent back.
+    assert (await set_issuers(api, {"suppliers": shown}))["card_issuers"]["suppliers"] == shown
+
+
 async def test_the_same_again_is_no_change_for_the_door(api: Api, reader: Listener) -> None:
     await set_issuers(api, WHOLE)
     before = (await reader.listen()).version
@@ -96,6 +112,8 @@ async def test_the_same_again_is_no_change_for_the_door(api: Api, reader: Listen
         ({"suppliers": [{"reference": IIR, "public_key": "zz" * 65}]}, "hexadecimal"),
         ({"suppliers": [{"reference": IIR, "public_key": "a key"}]}, "is no public key in PEM"),
         ({"suppliers": [{"reference": IIR}]}, "required"),
+        ({"suppliers": ["a code"]}, "QR code"),
+        ({"suppliers": [CODE.replace("pkoc_supplier", "pkoc")]}, "QR code"),
         ({"authorities": ["nonsense"]}, "is no certificate in PEM"),
         ({"authorities": [LEAF_PEM]}, "may not issue"),
         ({"intermediates": [LIST_PEM]}, "is no certificate in PEM"),

@@ -52,6 +52,16 @@ async def test_a_card(api: Api) -> None:
         "credential_type_id": 5,
         "label": "blue",
         "value": hex_key(1),
+        "numbers": [
+            {
+                "bits": bits,
+                "hexadecimal": f"{number:0{(bits + 7) // 8 * 2}X}",
+                "decimal": str(number),
+            }
+            for bits in (64, 75, 128, 200, 256)
+            for number in [int.from_bytes(point(1)[1:33], "big") % (1 << bits)]
+        ],
+        "printed": [],
         "cloneable": False,
         "enabled": True,
         "state": "active",
@@ -153,6 +163,43 @@ async def test_what_is_enrolled_is_not_invited_again(api: Api) -> None:
     for handle in (made["id"], await api.card(person, 2)):
         status, said = await api.refused("POST", f"/credentials/{handle}/resend")
         assert (status, said["error"]) == (409, "conflict")
+
+
+async def test_a_number_that_is_shown_is_no_value_to_enter(api: Api) -> None:
+    """Somebody else's key may end alike: a card is known by its whole key."""
+    person = await api.person()
+    path = f"/people/{person}/credentials"
+    made = await api.post(path, {"credential_type_id": 5, "value": hex_key(1)})
+    for number in made["numbers"]:
+        for text in (number["hexadecimal"], number["decimal"]):
+            for kind in (5, 1001):
+                body = {"credential_type_id": kind, "value": text}
+                assert list(await api.wrong("POST", path, body)) == ["value"]
+
+
+async def test_phones_and_rsa_keys_show_no_number(api: Api) -> None:
+    person = await api.person()
+    made = await invite(api, person)
+    await redeem(api, made["id"], 1)
+    assert (await api.get(f"/credentials/{made['id']}"))["numbers"] == []
+    body = {"credential_type_id": 5, "value": "01" + "ab" * 32}
+    assert (await api.post(f"/people/{person}/credentials", body))["numbers"] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        ("H10301 1-1234", ["H10301 1-1234"]),
+        ("H10302 1234", ["H10302 1234", "H10304 0-1234"]),
+        (f"bits {'01' * 16}", []),
+        ("uid 04A1B2C3D4E5F6", []),
+    ],
+)
+async def test_what_may_be_printed_on_a_card(api: Api, value: str, printed: list[str]) -> None:
+    person = await api.person()
+    body = {"credential_type_id": 1001, "value": value}
+    made = await api.post(f"/people/{person}/credentials", body)
+    assert (made["value"], made["printed"], made["numbers"]) == (value, printed, [])
 
 
 async def test_a_value_of_ones_own_opens_no_door(api: Api) -> None:
