@@ -8,6 +8,8 @@ from rich.table import Table
 
 from tests.bench.report import Figure
 
+# So wide that names break between words, in a terminal of eighty columns too.
+_SUBJECT = 18
 _COLOURS = {None: "", True: "green", False: "red"}
 
 
@@ -44,8 +46,8 @@ def _grid(name: str, figures: list[Figure]) -> Table:
     lines: dict[str, dict[str, str]] = {}
     for each in figures:
         lines.setdefault(each.of, {})[f"{each.name}\n{each.unit}"] = _cell(each)
-    table = Table(title=f"{name}, measured on this machine (value / budget)")
-    table.add_column("")
+    table = Table(title=f"{name}, measured on this machine (value/budget)", padding=0)
+    table.add_column("", min_width=_SUBJECT, overflow="fold")
     for heading in headings:
         table.add_column(heading, justify="right")
     for subject, line in lines.items():
@@ -57,4 +59,4 @@ def _cell(figure: Figure) -> str:
     value = f"{figure.value:.0f}" if figure.value >= 100 else f"{figure.value:.3g}"
     if figure.budget is None:
         return value
-    return f"[{_COLOURS[figure.kept]}]{value} / {figure.budget:g}[/]"
+    return f"[{_COLOURS[figure.kept]}]{value}/{figure.budget:g}[/]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -9,8 +10,13 @@ import venv
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 
+from shared.credential.aliro.documents.issue import issue
+from shared.credential.aliro.documents.issuers import key_id
+from shared.credential.aliro.documents.messages import DocumentType, IssuerAuth
+from shared.credential.aliro.documents.security import Validity
 from shared.credential.p256 import PrivateKey
 from shared.wire import cose
 from tests.shared.credential.keys import key
@@ -87,14 +93,20 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def ask(python: Path, sign1: list[bytes], mac0: list[bytes]) -> dict[str, list[str]]:
+def ask(
+    python: Path,
+    sign1: list[bytes],
+    mac0: list[bytes],
+    kid: bytes = KID,
+    context: bytes = CONTEXT,
+) -> dict[str, list[str]]:
     """Let `cwt` judge our messages and make its own."""
     job = {
         "point": SIGNER.public.point.hex(),
         "scalar": SIGNER.secret_bytes().hex(),
-        "kid": KID.hex(),
+        "kid": kid.hex(),
         "secret": SECRET.hex(),
-        "context": CONTEXT.hex(),
+        "context": context.hex(),
         "sign1": [message.hex() for message in sign1],
         "mac0": [message.hex() for message in mac0],
         "payloads": [payload.hex() for payload in PAYLOADS],
@@ -144,3 +156,31 @@ def test_both_libraries_understand_and_refuse_alike(oracle: Path) -> None:
         assert cose.verify1(theirs[0], found, CONTEXT, limit=10_000) == payload
         assert cose.verify0(theirs[1], SECRET, CONTEXT, limit=10_000) == payload
         assert theirs[1] == authenticated(payload)
+
+
+def test_who_issued_a_document_is_found_by_others_too(oracle: Path) -> None:
+    validity = Validity(1_750_000_000, 1_750_000_000, 1_760_000_000, 1, True)
+    document = issue(
+        SIGNER,
+        DocumentType.ACCESS,
+        {"door": {0: 1}},
+        validity,
+        random=bytes,
+        holder=key("h").public,
+    )
+    auth = document.issuer_auth
+    forged = dataclasses.replace(auth, payload=auth.payload[:-1] + b"\x00")
+    own = key_id(SIGNER.public)
+
+    answer = ask(oracle, [_tagged(auth), _tagged(forged)], [], own, b"")
+
+    assert answer["sign1"][0] == auth.payload.hex()
+    assert answer["sign1"][1].startswith("refused: ")
+    parts = cbor2.loads(bytes.fromhex(answer["their_sign1"][1])).value
+    theirs = IssuerAuth.read([parts[0], dict(parts[1]), *parts[2:]])
+    assert (theirs.payload, theirs.key_id) == (PAYLOADS[1], own)
+    assert SIGNER.public.verifies(theirs.signature, theirs.covered)
+
+
+def _tagged(auth: IssuerAuth) -> bytes:
+    return cbor2.dumps(cbor2.CBORTag(18, auth.plain))
