@@ -1,0 +1,37 @@
+"""Each attacker finds what we leave open: an attacker that misses a mutant has become too weak.
+
+Slow, because there are many; each is the usual run of the attacker, up to what it finds.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from tests.shared.credential import mutants, test_attacker
+from tests.shared.credential.aliro import test_attacker as test_aliro_attacker
+from tests.shared.credential.mutants import Mutant
+
+
+def attack(machine: type[RuleBasedStateMachine]) -> None:
+    usual = machine.TestCase.settings
+    run_state_machine_as_test(
+        machine, settings=settings(usual, phases=[Phase.generate], print_blob=False)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", mutants.ALIRO)
+def test_of_aliro(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant(monkeypatch)
+    with pytest.raises(AssertionError):
+        attack(test_aliro_attacker.Attacker)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", mutants.OTHERS)
+def test_of_pkoc_and_piv(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant(monkeypatch)
+    with pytest.raises(AssertionError):
+        attack(test_attacker.Attacker)
