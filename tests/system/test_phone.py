@@ -15,6 +15,7 @@ from hw.sim.demo.site import ADA, CLEO, FRONT, STAFF, STORE, WORKSHOP
 from hw.sim.demo.stage import Stage
 from hw.sim.phone import load, wallet
 from hw.sim.phone.tap import Light, Tap
+from shared.credential.pkoc.provisioning import encode_credential
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -165,6 +166,23 @@ async def test_a_crowd_gets_in_and_every_tap_is_an_event(stage: Stage) -> None:
     )
     found = [event["reason"] for event in events]
     assert sorted(found) == ["granted"] * 10 + ["unknown"] * 10
+
+
+async def test_an_official_app_scans_the_reader_and_is_registered_by_its_key(stage: Stage) -> None:
+    who = holder("app", stage.world.processes)
+    await who.phone("make-card", "App")
+    reader = await stage.office.get(f"/readers/{stage.site.readers[FRONT]}")
+    await who.phone("scan", reader["pkoc_code"], FRONT)
+    value = encode_credential(who.key.private.public)
+    done = await stage.office.post(
+        f"/people/{stage.site.people[ADA]}/credentials", {"credential_type_id": 5, "value": value}
+    )
+    await stage.processed(done.change, FRONT, WORKSHOP)
+    shown = {number["bits"]: number["hexadecimal"] for number in done.body["numbers"]}
+    assert shown[256] == value[2:66]
+    assert value[2:66].endswith(shown[64])
+    said = await _phone(stage, who, "tap", "ble", FRONT, "--air", stage.world.air)
+    assert (said.code, said.output.split()[0]) == (0, "GREEN:")
 
 
 async def test_a_reader_that_hangs_is_trouble_and_no_refusal(stage: Stage) -> None:

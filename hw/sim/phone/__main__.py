@@ -14,8 +14,10 @@ from hw.ports import HardwareFault
 from hw.sim.phone import redeem, wallet
 from hw.sim.phone.controllers import ControllerRefused
 from hw.sim.phone.tap import PATIENCE, Light
-from hw.sim.phone.wallet import Key, WalletError
+from hw.sim.phone.wallet import Key, KnownDoor, WalletError
 from hw.sim.private_file import PrivateFileError
+from shared.credential.errors import RuleBroken
+from shared.credential.pkoc.provisioning import ReaderCode
 
 EXAMPLES = """\
 Exit code: 0 granted or done, 1 refused at the door, 2 trouble.
@@ -25,6 +27,10 @@ Exit code: 0 granted or done, 1 refused at the door, 2 trouble.
   doorward-phone make-card "Blue card"            # prints the public key to register
   doorward-phone tap nfc --reader 127.0.0.1:9100 --lamp 127.0.0.1:9200 --key "Blue card"
   doorward-phone load 20 "Front door" --air 127.0.0.1:9000
+
+As the official PKOC apps do, without an invitation: register a key by hand, scan a reader's code.
+  doorward-phone make-card "App"
+  doorward-phone scan '{"siteUuid":...}' "Front door"       # `pkoc_code` of a reader in the API
 
 Cards with certificates, staff cards (PIV) and cards that have nothing but a number: doorward-card.
 """
@@ -96,6 +102,17 @@ async def _make_card(options: argparse.Namespace) -> int:
     return 0
 
 
+async def _scan(options: argparse.Namespace) -> int:
+    try:
+        reader = ReaderCode.decode(options.code).reader
+    except RuleBroken as broken:
+        raise WalletError(f"this is no code of a reader: {broken}") from None
+    key = wallet.load(options.wallet).find(options.key).with_door(KnownDoor(options.door, reader))
+    wallet.change(options.wallet, key)
+    print(f"{key.name}: {', '.join(door.name for door in key.doors)}")
+    return 0
+
+
 async def _at_door(options: argparse.Namespace) -> int:
     # Only here: whoever redeems an invitation need not wait for a Bluetooth stack.
     try:
@@ -143,6 +160,10 @@ def _parser() -> argparse.ArgumentParser:
     card = command("make-card", _make_card, "make a key for a card, and print its public half")
     card.add_argument("name", nargs="?", default="Card")
     card.add_argument("--count", type=_positive, default=1, help="so many (default: %(default)s)")
+    scan = command("scan", _scan, "learn a reader from the text of its QR code")
+    scan.add_argument("code", help="the text (in quotes)")
+    scan.add_argument("door", help="its name, as it shows over Bluetooth")
+    scan.add_argument("--key", help="for this key of the wallet (default: the newest)")
     taps = commands.add_parser("tap", help="hold the phone or card to a reader")
     kinds = taps.add_subparsers(required=True, metavar="ble|nfc")
     _add_ble(kinds.add_parser("ble", help="PKOC over Bluetooth"), "tap_over_ble")

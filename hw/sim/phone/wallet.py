@@ -63,6 +63,11 @@ class Key:
         wanted = name.casefold()
         return next((door for door in self.doors if door.name.casefold() == wanted), None)
 
+    def with_door(self, door: KnownDoor) -> Key:
+        """The key with `door`, in place of one of the same name."""
+        others = (each for each in self.doors if each.name.casefold() != door.name.casefold())
+        return replace(self, doors=(*others, door))
+
 
 @dataclass(frozen=True, slots=True)
 class Wallet:

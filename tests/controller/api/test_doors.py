@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 
 from controller.store.tables import Admission, ReaderPlan
 from shared.access.rows import Modes
+from shared.credential.pkoc.provisioning import ReaderCode
 from tests.controller.client import Api
 from tests.controller.conftest import NOON
 from tests.controller.readers import Listener
@@ -105,7 +107,7 @@ async def test_a_reader_and_its_token(api: Api) -> None:
     assert enrolment["url"] == "http://controller.test"
     assert made == await api.get(f"/readers/{made['id']}")
     assert (made["status"], made["online"], made["missing"]) == ("pending", False, 0)
-    assert made["public_key"] is None
+    assert made["public_key"] is made["pkoc_code"] is None
     assert made["site_uuid"] != made["location_uuid"]
     again = await api.post(f"/readers/{made['id']}/token")
     assert again["enrolment"]["token"] != enrolment["token"]
@@ -118,6 +120,14 @@ async def test_a_reader_and_its_token(api: Api) -> None:
         "version": 1,
         "acked": 0,
     }
+
+
+async def test_the_code_of_a_reader_names_it_and_its_key(api: Api) -> None:
+    shown = await api.get(f"/readers/{await api.reader(await api.door())}")
+    found = ReaderCode.decode(shown["pkoc_code"]).reader
+    assert str(uuid.UUID(bytes=found.site)) == shown["site_uuid"]
+    assert str(uuid.UUID(bytes=found.location)) == shown["location_uuid"]
+    assert found.key.point.hex() == shown["public_key"]
 
 
 async def test_a_removed_reader_is_waited_for_no_longer(api: Api) -> None:

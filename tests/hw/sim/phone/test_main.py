@@ -14,7 +14,9 @@ import pytest
 from hw.sim.air import Air
 from hw.sim.phone import wallet
 from hw.sim.phone.__main__ import main
-from tests.hw.sim.phone.door_post import DoorPost, on_air, with_field, with_wires
+from shared.credential.pkoc.provisioning import ReaderCode
+from tests.hw.sim.phone.door_post import NAME, DoorPost, on_air, with_field, with_wires
+from tests.shared.credential import keys
 
 
 @dataclass
@@ -203,3 +205,35 @@ def test_help_shows_how_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for word in ("redeem", "doors", "tap ble", "tap nfc", "make-card", "load", "Exit code"):
         assert word in said
+
+
+class TestScan:
+    """A door that is learnt from the code of its reader, as the official apps learn it."""
+
+    def test_opens_for_a_key_that_was_registered(
+        self, building: Building, purse: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        post = building.post
+        assert _run(purse, "make-card", "App") == 0
+        [key] = wallet.load(purse).keys
+        post.admitted.add(key.private.public.point)
+        assert _run(purse, "scan", ReaderCode(post.known.reader).encode(), NAME) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == f"App: {NAME}"
+        assert _run(purse, "tap", "ble", NAME, "--air", building.air) == 0
+
+    def test_again_replaces_what_was_known(self, building: Building, purse: Path) -> None:
+        _run(purse, "make-card", "App")
+        rogue = replace(building.post.known.reader, key=keys.key("rogue").public)
+        for reader in (rogue, building.post.known.reader):
+            assert _run(purse, "scan", ReaderCode(reader).encode(), "Front") == 0
+        [app] = wallet.load(purse).keys
+        assert [door.reader for door in app.doors] == [building.post.known.reader]
+
+    @pytest.mark.parametrize("code", ["", "{}", "https://example.test", '{"siteUuid":7}'])
+    def test_something_else(
+        self, purse: Path, capsys: pytest.CaptureFixture[str], code: str
+    ) -> None:
+        _run(purse, "make-card", "App")
+        assert _run(purse, "scan", code, "Front") == 2
+        assert "this is no code of a reader" in capsys.readouterr().err
+        assert wallet.load(purse).keys[0].doors == ()
