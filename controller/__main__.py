@@ -15,7 +15,7 @@ from controller.config import Config, ConfigError, load
 from controller.data_folder import DataFolder, DataFolderError
 from controller.identity.keys import KeyFileError
 from controller.service import CannotListen, serve
-from controller.storage import open_database
+from controller.storage import bring_up_to_date
 from controller.store.schema import UnknownSchema
 
 DEFAULT_CONFIG = Path("/etc/doorward/controller.toml")
@@ -82,11 +82,8 @@ def _migrate(config: Config) -> int:
     if not folder.database.exists():
         return _fail(f"{folder.database} is not there yet; the first start makes it", 1)
 
-    async def run() -> None:
-        await (await open_database(folder.database)).close()
-
     with folder.locked():
-        asyncio.run(run())
+        asyncio.run(bring_up_to_date(folder.database))
     print(f"{folder.database}: up to date")  # noqa: T201 - the answer to the command
     return 0
 

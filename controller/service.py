@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,7 +19,7 @@ from controller.config import Config, Listen
 from controller.connections import Connection
 from controller.data_folder import DataFolder
 from controller.identity.api import Desk, make_router
-from controller.identity.keys import load_keys
+from controller.identity.keys import load_issuer, load_keys
 from controller.intent.installation import prepare, renew_calendars
 from controller.storage import open_database
 from controller.store.database import Database
@@ -51,7 +52,7 @@ async def serve(config: Config, folder: DataFolder) -> None:
         # Keys before the database: it is what says that this is not the first start.
         keys = load_keys(folder.path, first_start=not folder.database.exists())
         token = folder.token()
-        database = await open_database(folder.database)
+        database = await open_database(folder.database, partial(load_issuer, folder.path))
         try:
             points = [key.point for key in keys.public]
             await prepare(database, time_zone=config.time_zone, own_keys=points)

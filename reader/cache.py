@@ -21,6 +21,7 @@ from shared.access.rows import (
     CardIssuers,
     Door,
     Grant,
+    ReaderCertificates,
     Row,
     decode_row,
     grants_prefix,
@@ -35,6 +36,7 @@ _STATE_AND_GRANTS = (
 )
 
 NO_ISSUERS = CardIssuers()
+NO_CERTIFICATES = ReaderCertificates()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Settings:
     calendar: Calendar | None = None
     schedules: dict[int, Schedule] = field(default_factory=dict)
     card_issuers: CardIssuers = NO_ISSUERS
+    certificates: ReaderCertificates = NO_CERTIFICATES
 
 
 class PlanCache(Store[Settings]):
@@ -106,7 +109,7 @@ def _read_settings(db: sqlite3.Connection) -> Settings:
         return Settings()
     door: Door | None = None
     calendar: Calendar | None = None
-    issuers = NO_ISSUERS
+    issuers, certificates = NO_ISSUERS, NO_CERTIFICATES
     schedules = {}
     for (body,) in db.execute("SELECT body FROM row WHERE key < ?", (b"\x04",)):
         match _row(body):
@@ -118,9 +121,11 @@ def _read_settings(db: sqlite3.Connection) -> Settings:
                 schedules[schedule.id] = schedule
             case CardIssuers() as issuers:
                 pass
+            case ReaderCertificates() as certificates:
+                pass
             case Grant():
                 pass
-    return Settings(plan, door, calendar, schedules, issuers)
+    return Settings(plan, door, calendar, schedules, issuers, certificates)
 
 
 def _row(body: object) -> Row:

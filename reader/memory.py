@@ -6,7 +6,7 @@ import logging
 from contextlib import ExitStack
 from pathlib import Path
 
-from reader.cache import NO_ISSUERS, PlanCache
+from reader.cache import NO_CERTIFICATES, NO_ISSUERS, PlanCache
 from reader.clock import Anchor, ReaderClock, TimeSource
 from reader.database import Unusable
 from reader.denials import DenySet
@@ -14,7 +14,7 @@ from reader.inbound import Floor
 from reader.journal import Journal, open_journal
 from reader.lease import Lease, Standing
 from shared.access.decide import Knowledge
-from shared.access.rows import CardIssuers, Grant
+from shared.access.rows import CardIssuers, Grant, ReaderCertificates
 from shared.wire.messages import CacheHealth
 
 CACHE, DENIALS, JOURNAL = "plan.db", "deny.db", "journal.db"
@@ -93,6 +93,14 @@ class Memory:
         except Unusable as error:
             logger.warning("%s", error)
             return NO_ISSUERS
+
+    def certificates(self) -> ReaderCertificates:
+        """Return what this reader is certified for; nothing if anything is in doubt."""
+        try:
+            return self.cache.head.certificates
+        except Unusable as error:
+            logger.warning("%s", error)
+            return NO_CERTIFICATES
 
     def _know(self, key: bytes) -> Knowledge:
         # A key is refused no longer only after the plan says how far it may go: first this, then

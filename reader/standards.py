@@ -9,18 +9,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from reader.certificates import Shown
 from reader.wallets import Wallets, last_word
 from shared.access.mode import Clock
 from shared.access.rows import CardIssuers, Method
 from shared.credential.exchange import Dialogue
 from shared.credential.outcome import Outcome, Proven, Standard, Strength, Transport
-from shared.credential.p256 import OwnKeys
 from shared.credential.piv import authorities
 from shared.credential.piv import reader as piv
 from shared.credential.piv.authorities import Authorities
 from shared.credential.pkoc import nfc_reader as pkoc
 from shared.credential.pkoc import suppliers
-from shared.credential.pkoc.identity import ReaderIdentity
 from shared.credential.pkoc.nfc_messages import CHALLENGE_SIZE, TRANSACTION_ID_SIZE
 from shared.credential.pkoc.suppliers import Suppliers
 from shared.credential.selection import try_in_order
@@ -54,17 +53,15 @@ class Asking(NamedTuple):
 class Standards:
     """Makes the dialogue for each card that comes, with fresh randomness."""
 
-    def __init__(self, identity: ReaderIdentity, own_keys: OwnKeys, wallets: Wallets) -> None:
-        """Take who this reader is, and the keys that are nobody's credential."""
-        self._identity = identity
-        self._own_keys = own_keys
+    def __init__(self, wallets: Wallets) -> None:
+        """Take what remembers wallets."""
         self._wallets = wallets
         self._issuers = _NOBODY
 
     def over_nfc(
-        self, methods: Sequence[Method], issuers: CardIssuers, clock: Clock
+        self, reader: Shown, methods: Sequence[Method], issuers: CardIssuers, clock: Clock
     ) -> Asking | None:
-        """Return what to ask a card at a door of `methods`, or None: nothing by commands.
+        """Return what `reader` asks a card at a door of `methods`, or None: nothing by commands.
 
         Of one standard's two methods the first in order says when it is tried; PKOC cards without
         certificate, and PIV cards of any issuer, are taken if either of its methods takes them.
@@ -77,18 +74,24 @@ class Standards:
         for method in methods:
             match method:
                 case Method.PKOC_NFC | Method.PKOC_NFC_VALIDATED:
-                    found.setdefault(Standard.PKOC, self._pkoc(methods, now))
-                case Method.ALIRO_NFC:
-                    transaction = self._wallets.transaction()
+                    found.setdefault(Standard.PKOC, self._pkoc(reader, methods, now))
+                case Method.ALIRO_NFC if reader.aliro is not None:
+                    transaction = self._wallets.transaction(reader.aliro, reader.own_keys)
                     found.setdefault(Standard.ALIRO, transaction.authenticate())
                     conclude = last_word(transaction)
+                case Method.ALIRO_NFC:
+                    logger.warning(
+                        "no certificate: wallets are not asked until the controller sends one"
+                    )
                 case Method.PIV_NFC | Method.PIV_NFC_VALIDATED:
-                    found.setdefault(Standard.PIV, self._piv(methods, now))
+                    found.setdefault(Standard.PIV, self._piv(reader, methods, now))
                 case Method.PKOC_BLE | Method.PKOC_BLE_ECDHE | Method.CARD_NUMBER:
                     pass
         return Asking(try_in_order(list(found.values())), conclude) if found else None
 
-    def _pkoc(self, methods: Sequence[Method], now: datetime | None) -> Dialogue[Outcome]:
+    def _pkoc(
+        self, reader: Shown, methods: Sequence[Method], now: datetime | None
+    ) -> Dialogue[Outcome]:
         number = secrets.token_bytes(TRANSACTION_ID_SIZE)
         se_v2 = None
         if Method.PKOC_NFC_VALIDATED in methods:
@@ -98,16 +101,18 @@ class Standards:
                 now.date() if now else None,
                 required=Method.PKOC_NFC not in methods,
             )
-        return pkoc.dialogue(self._identity, number, own_keys=self._own_keys, se_v2=se_v2)
+        return pkoc.dialogue(reader.pkoc, number, own_keys=reader.own_keys, se_v2=se_v2)
 
-    def _piv(self, methods: Sequence[Method], now: datetime | None) -> Dialogue[Outcome]:
+    def _piv(
+        self, reader: Shown, methods: Sequence[Method], now: datetime | None
+    ) -> Dialogue[Outcome]:
         trust = None
         if Method.PIV_NFC not in methods:
             clock = authorities.Clock(now) if now else None
             trust = piv.Trust(self._issuers.authorities, clock)
         nonce = secrets.token_bytes(piv.NONCE_SIZE)
-        name = self._identity.reader_identifier
-        return piv.dialogue(name, nonce, own_keys=self._own_keys, trust=trust)
+        name = reader.pkoc.reader_identifier
+        return piv.dialogue(name, nonce, own_keys=reader.own_keys, trust=trust)
 
 
 def method_of(proven: Proven) -> Method:

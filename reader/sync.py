@@ -87,7 +87,7 @@ class Sync:
         self._refused = refused
         self._changed = changed
         self._software = software
-        self._aliro_key = aliro_key(keys.pkoc).public
+        self._wallet_key = aliro_key(keys.pkoc).public
         self.session = secrets.token_bytes(16)
         self._nonce: bytes | None = None
         self._asked_at = 0.0
@@ -130,7 +130,7 @@ class Sync:
                     journal=memory.journal.id,
                     next_seq=memory.journal.next_seq,
                     software=self._software,
-                    aliro_key=self._aliro_key.point,
+                    wallet_key=self._wallet_key.point,
                 ),
             )
         )

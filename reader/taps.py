@@ -20,6 +20,7 @@ from hw.ports import (
     TagListener,
     TagLost,
 )
+from reader.certificates import Certificates
 from reader.claims import ANSWER_WITHIN, Claims
 from reader.database import Unusable
 from reader.door import Who
@@ -27,16 +28,14 @@ from reader.doorkeeper import Doorkeeper
 from reader.identity import Enrolment, Keys, new_private_key
 from reader.memory import Memory
 from reader.standards import Standards, method_of
-from reader.wallets import Wallets, aliro_key
+from reader.wallets import Wallets
 from shared.access.decide import Attempt, Denied, Granted, Reason, Shown, decide, shown
 from shared.access.rows import Flag, Grant, Method
 from shared.credential import outcome as credential
 from shared.credential.card_number import judge_uid
 from shared.credential.exchange import Dialogue
 from shared.credential.outcome import Outcome, Proven, Refused
-from shared.credential.p256 import OwnKeys
 from shared.credential.pkoc import ble_reader
-from shared.credential.pkoc.identity import ReaderIdentity
 from shared.credential.session import Finished, Send
 from shared.credential.tag import DialogueSession
 from shared.wire.events import Event, EventKind
@@ -79,11 +78,9 @@ class Taps:
         claims: Claims,
     ) -> None:
         """Prepare; see `serve_links` and `serve_tags`."""
-        self._identity = ReaderIdentity(enrolment.site, enrolment.location, keys.pkoc)
-        own = [keys.pkoc.public, keys.identity.public, aliro_key(keys.pkoc).public]
-        self._own_keys = OwnKeys([*own, enrolment.plan_key, enrolment.controller_key])
-        self._wallets = Wallets(enrolment, keys, self._own_keys, memory.journal)
-        self._standards = Standards(self._identity, self._own_keys, self._wallets)
+        self._certificates = Certificates(enrolment, keys)
+        self._wallets = Wallets(keys, memory.journal)
+        self._standards = Standards(self._wallets)
         self._memory = memory
         self._door = doorkeeper
         self._claims = claims
@@ -131,12 +128,15 @@ class Taps:
 
     async def _serve_link(self, link: Link) -> None:
         try:
+            reader = self._certificates.shown(self._memory.certificates())
             session = ble_reader.ReaderSession(
-                self._identity,
+                reader.pkoc,
                 new_private_key(),
-                own_keys=self._own_keys,
+                own_keys=reader.own_keys,
                 now=_now(),
-                policy=ble_reader.Policy(allow_normal=self._permits(Method.PKOC_BLE)),
+                policy=ble_reader.Policy(
+                    allow_normal=self._permits(Method.PKOC_BLE), certificate=reader.certificate
+                ),
             )
             outcome = await self._hear_out(link, session)
             granted = await self._judge(outcome)
@@ -187,7 +187,8 @@ class Taps:
         # Without a plan a card is asked what most doors ask, so that the refusal says why.
         methods = door.methods if door is not None else (Method.PKOC_NFC,)
         issuers, clock = self._memory.card_issuers(), self._memory.clock.read()
-        asking = self._standards.over_nfc(methods, issuers, clock) if tag.iso_dep else None
+        reader = self._certificates.shown(self._memory.certificates())
+        asking = self._standards.over_nfc(reader, methods, issuers, clock) if tag.iso_dep else None
         outcome = _FOREIGN if asking is None else await self._ask(tag, asking.dialogue)
         if outcome == _FOREIGN and Method.CARD_NUMBER in methods:
             outcome = judge_uid(tag.uid)

@@ -1,7 +1,8 @@
-"""Aliro at this door: who the reader is to phone wallets, and whom it remembers for a quick tap.
+"""Aliro at this door: the reader's key for phone wallets, and whom it remembers for a quick tap.
 
 What makes the next tap fast opens this door as the credential does. It lies in the journal's file,
-sealed under a key that only this reader has, and is written when somebody new has been let in.
+sealed under a key that only this reader has, and is written when somebody new has been let in. It
+is worth nothing to the wallets of another group, and forgotten when the reader becomes part of one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from reader.database import Unusable
-from reader.identity import Enrolment, Keys, new_private_key
+from reader.identity import Keys, new_private_key
 from reader.journal import Journal
 from shared.credential.aliro.endings import ReaderStatus
 from shared.credential.aliro.identity import ReaderIdentity
@@ -24,7 +25,7 @@ from shared.credential.aliro.keys import TRANSACTION_ID_SIZE
 from shared.credential.aliro.kpersistent import KpersistentStore
 from shared.credential.aliro.reader import Transaction
 from shared.credential.exchange import Dialogue
-from shared.credential.p256 import ORDER, OwnKeys, PrivateKey
+from shared.credential.p256 import OwnKeys, PrivateKey
 
 logger = logging.getLogger(__name__)
 
@@ -37,62 +38,62 @@ def aliro_key(pkoc: PrivateKey) -> PrivateKey:
 
     No signature made in one standard means anything in the other.
     """
-    # Sixteen bytes more than the order has, so that every key is as likely as any other.
-    drawn = HKDF(SHA256(), 48, salt=None, info=b"doorward aliro reader key v1").derive(
-        pkoc.secret_bytes()
-    )
-    scalar = int.from_bytes(drawn, "big") % (ORDER - 1) + 1
-    return PrivateKey.from_bytes(scalar.to_bytes(32, "big"))
+    return pkoc.derive(b"doorward aliro reader key v1")
 
 
 class Wallets:
     """Makes a transaction for every wallet that comes, and keeps what it leaves behind."""
 
-    def __init__(
-        self, enrolment: Enrolment, keys: Keys, own_keys: OwnKeys, journal: Journal
-    ) -> None:
-        """Read whom earlier taps left behind; nobody, if that cannot be read."""
-        self._identity = ReaderIdentity(enrolment.site, enrolment.location, aliro_key(keys.pkoc))
-        self._own_keys = own_keys
+    def __init__(self, keys: Keys, journal: Journal) -> None:
+        """Whom earlier taps left behind is read when the first wallet of the group comes."""
         self._journal = journal
         secret = keys.identity.secret_bytes()
         at_rest = HKDF(SHA256(), 32, salt=None, info=b"doorward kpersistents at rest v1")
         self._seal = AESGCM(at_rest.derive(secret))
-        self._store = self._load()
+        self._group: bytes | None = None
+        self._store = KpersistentStore()
         self._kept = self._members()
 
-    def transaction(self) -> Transaction:
-        """Return a transaction with fresh keys."""
+    def transaction(self, identity: ReaderIdentity, own_keys: OwnKeys) -> Transaction:
+        """Return a transaction with fresh keys, for the reader as which it shows itself now."""
+        self._join(identity)
         return Transaction(
-            self._identity,
+            identity,
             new_private_key(),
             secrets.token_bytes(TRANSACTION_ID_SIZE),
-            own_keys=self._own_keys,
+            own_keys=own_keys,
             store=self._store,
         )
 
     async def remember(self) -> None:
         """Write down whom the last tap has added or removed, if it has."""
         members = self._members()
-        if members == self._kept:
+        if members == self._kept or self._group is None:
             return  # who came last may be lost; that makes nobody's tap slower
         nonce = secrets.token_bytes(_NONCE_SIZE)
-        sealed = nonce + self._seal.encrypt(nonce, self._store.encode(), NOTE.encode())
+        sealed = nonce + self._seal.encrypt(nonce, self._store.encode(), self._group)
         try:
             await self._journal.keep(NOTE, sealed)
             self._kept = members
         except Unusable as error:
             logger.warning("%s; quick taps are forgotten at the next start", error)
 
-    def _load(self) -> KpersistentStore:
+    def _join(self, identity: ReaderIdentity) -> None:
+        """Go on as part of this group, with those whom it has met; a new certificate is no news."""
+        group = NOTE.encode() + identity.reader_identifier + identity.group_key.point
+        if group != self._group:
+            self._group, self._store = group, self._load(group)
+            self._kept = self._members()
+
+    def _load(self, group: bytes) -> KpersistentStore:
         try:
             sealed = self._journal.note(NOTE, bytes)
             if sealed is None:
                 return KpersistentStore()
             nonce, body = sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:]
-            return KpersistentStore.decode(self._seal.decrypt(nonce, body, NOTE.encode()))
+            return KpersistentStore.decode(self._seal.decrypt(nonce, body, group))
         except InvalidTag:
-            logger.warning("nobody is remembered for quick taps: what is kept was not sealed here")
+            logger.warning("nobody is remembered for quick taps: what is kept is of another group")
         except (Unusable, ValueError) as error:
             logger.warning("nobody is remembered for quick taps: %s", error)
         return KpersistentStore()

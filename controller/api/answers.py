@@ -31,6 +31,7 @@ from controller.intent.people import PersonView
 from controller.intent.plans import PlanView
 from controller.intent.readers import Enrolment, ReaderView
 from controller.intent.sites import SiteView
+from controller.reader_issuer import ReaderIssuer
 from controller.store import tables
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -91,18 +92,31 @@ class CardIssuersAnswer(Answer):
     revocation_lists: list[str] = []
 
 
+class WalletGroupAnswer(Answer):
+    """What phone wallets (Aliro) know all doors of a site by, in hex."""
+
+    identifier: str = Field(description="The reader group identifier, 32 digits.")
+    public_key: str = Field(description="The issuer of its readers' certificates, 130 digits.")
+
+
 class SiteAnswer(Answer):
-    """A building: a time zone and a holiday calendar."""
+    """A building: a time zone and a holiday calendar; and who certifies its readers to phones."""
 
     id: int
     name: str
     time_zone: str = Field(examples=["Europe/London"])
     holidays: list[HolidayAnswer]
     card_issuers: CardIssuersAnswer
+    wallet_group: WalletGroupAnswer
+    pkoc_issuer_key: str = Field(
+        description="By which phones (PKOC 2.0.1, `siteIssuerKey`) judge the certificates of its"
+        " readers, 130 hex digits."
+    )
 
     @classmethod
-    def of(cls, view: SiteView) -> SiteAnswer:
-        """Return the answer that shows `view`."""
+    def of(cls, view: SiteView, readers: ReaderIssuer) -> SiteAnswer:
+        """Return the answer that shows `view`, with what `readers` are certified by."""
+        issuer = readers.of(view.site.wallet_group)
         return cls(
             id=view.site.id,
             name=view.site.name,
@@ -114,6 +128,10 @@ class SiteAnswer(Answer):
                 for day in view.holidays
             ],
             card_issuers=_issuers(view.site.card_issuers),
+            wallet_group=WalletGroupAnswer(
+                identifier=issuer.group.hex(), public_key=issuer.aliro.public.point.hex()
+            ),
+            pkoc_issuer_key=issuer.pkoc.public.point.hex(),
         )
 
 
@@ -233,6 +251,7 @@ class DoorAnswer(Answer):
     fail_safe: bool
     unlock_schedule_id: int | None
     first_person_in: bool
+    reader_certificate: bool
     lockdown: bool
     maintenance: bool
     lock_until: Instant | None
@@ -274,10 +293,6 @@ class ReaderAnswer(Answer):
     site_uuid: str
     location_uuid: str
     public_key: str | None = Field(description="The key it proves to phones, 130 hex digits.")
-    aliro_public_key: str | None = Field(
-        description="The key it proves to wallets (Aliro), once it has been there. Its group and"
-        " sub group identifiers are `site_uuid` and `location_uuid`."
-    )
     pkoc_code: str | None = Field(
         description="The text of the QR code by which an official PKOC app learns this reader. "
         "Such codes are not signed: hand it out where nobody can put another in its place."
@@ -440,7 +455,6 @@ def _reader(view: ReaderView) -> dict[str, Any]:
         "site_uuid": str(uuid.UUID(bytes=reader.pkoc_site)),
         "location_uuid": str(uuid.UUID(bytes=reader.pkoc_location)),
         "public_key": reader.pkoc_key.hex() if reader.pkoc_key is not None else None,
-        "aliro_public_key": plan.state.get("aliro_key"),
         "pkoc_code": code_of_reader(reader),
         "version": plan.version,
         "acked_version": plan.acked_version,

@@ -212,6 +212,7 @@ class DoorBody(Body):
     fail_safe: f.Bool = _OPEN
     unlock_schedule_id: f.Id | None = _OPEN
     first_person_in: f.Bool = _OPEN
+    reader_certificate: f.Bool = _OPEN
     lockdown: f.Bool = _OPEN
     maintenance: f.Bool = _OPEN
     lock_until: f.Instant = _OPEN

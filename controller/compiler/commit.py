@@ -31,14 +31,15 @@ async def finish(uow: UnitOfWork) -> None:
     session, ledger, grants = uow.session, Ledger(uow.session), Grants(uow.session)
     scope = await Scopes(session, grants).of(uow.touched)
     await update_denials(session, ledger, scope.own, uow.now)
-    await _compile_frames(session, ledger, scope.frames)
+    await _compile_frames(session, ledger, Frames(session, uow.issuer), scope.frames)
     await _compile_grants(session, ledger, grants, list(scope.grants))
     await ledger.close(uow.now)
     await _record(uow, ledger)
 
 
-async def _compile_frames(session: AsyncSession, ledger: Ledger, readers: tuple[str, ...]) -> None:
-    frames = Frames(session)
+async def _compile_frames(
+    session: AsyncSession, ledger: Ledger, frames: Frames, readers: tuple[str, ...]
+) -> None:
     for part in chunks(readers):
         wanted = await frames.wanted(part)
         query = select(CompiledRow.reader_id, CompiledRow.row_key, CompiledRow.body).where(

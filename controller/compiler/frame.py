@@ -1,4 +1,4 @@
-"""The rows of a plan that are not grants: door, calendar, card issuers, the schedules in use.
+"""The rows of a plan that are not grants: door, calendar, issuers, certificates, schedules in use.
 
 A reader is told the schedules of the access plans that open its door and the one its door unlocks
 by, no others. All of a reader's frame is compiled at once: it is a handful of rows.
@@ -7,15 +7,17 @@ by, no others. All of a reader's frame is compiled at once: it is a handful of r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from controller.card_issuers import row_of
+from controller.compiler.certificates import certificates_row
 from controller.compiler.chunks import chunks
 from controller.compiler.offsets import compile_offsets
+from controller.reader_issuer import ReaderIssuer
 from controller.store import tables
 from controller.timetable import schedule_row
 from shared.access.calendar import Holiday
@@ -23,6 +25,7 @@ from shared.access.rows import (
     CALENDAR_KEY,
     CARD_ISSUERS_KEY,
     DOOR_KEY,
+    READER_CERTIFICATES_KEY,
     Calendar,
     Door,
     Method,
@@ -39,8 +42,10 @@ _EPOCH = date(1970, 1, 1).toordinal()
 class Frames:
     """Compiles frames within one transaction; sites and schedules are encoded once."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, issuer: ReaderIssuer) -> None:
         self._session = session
+        self._issuer = issuer
+        self._sites: dict[int, tables.Site] = {}
         self._calendars: dict[int, bytes] = {}
         self._issuers: dict[int, bytes | None] = {}
         self._schedules: dict[int, bytes] = {}
@@ -50,35 +55,40 @@ class Frames:
         ids = list(readers)
         frames: dict[str, dict[bytes, bytes]] = {reader: {} for reader in ids}
         for part in chunks(ids):
-            doors = await self._doors(part)
-            schedules = await self._schedules_at(doors)
-            await self._load_sites({door.site_id for door in doors.values()})
+            posts = await self._posts(part)
+            schedules = await self._schedules_at([door for _, door in posts])
+            await self._load_sites({door.site_id for _, door in posts})
             await self._load_schedules({number for used in schedules.values() for number in used})
-            for reader, door in doors.items():
-                frames[reader] = self._frame(door, schedules[door.id])
+            for reader, door in posts:
+                frames[reader.id] = self._frame(reader, door, schedules[door.id])
         return frames
 
-    def _frame(self, door: tables.Door, schedules: set[int]) -> dict[bytes, bytes]:
+    def _frame(
+        self, reader: tables.Reader, door: tables.Door, schedules: set[int]
+    ) -> dict[bytes, bytes]:
         issuers = self._issuers[door.site_id] if _CERTIFICATES & set(door.methods) else None
+        site = self._sites[door.site_id]
+        certificates = certificates_row(self._issuer, site, door, reader)
         return {
             **({CARD_ISSUERS_KEY: issuers} if issuers else {}),
+            **({READER_CERTIFICATES_KEY: encode_row(certificates)} if certificates else {}),
             DOOR_KEY: encode_row(door_row(door)),
             CALENDAR_KEY: self._calendars[door.site_id],
             **{schedule_key(number): self._schedules[number] for number in schedules},
         }
 
-    async def _doors(self, readers: list[str]) -> dict[str, tables.Door]:
+    async def _posts(self, readers: list[str]) -> list[tuple[tables.Reader, tables.Door]]:
         query = (
-            select(tables.Reader.id, tables.Door)
+            select(tables.Reader, tables.Door)
             .join(tables.Door, tables.Door.id == tables.Reader.door_id)
             .where(tables.Reader.id.in_(readers))
         )
-        return dict((await self._session.execute(query)).all())
+        return [(reader, door) for reader, door in await self._session.execute(query)]
 
-    async def _schedules_at(self, doors: Mapping[str, tables.Door]) -> dict[int, set[int]]:
+    async def _schedules_at(self, doors: Iterable[tables.Door]) -> dict[int, set[int]]:
         """Return the numbers of the schedules in use, by number of the door."""
         used: dict[int, set[int]] = defaultdict(set)
-        for door in doors.values():
+        for door in doors:
             used[door.id].update(filter(None, [door.unlock_schedule_id]))
         query = (
             select(tables.AccessPlanDoor.door_id, tables.AccessPlan.schedule_id)
@@ -100,6 +110,7 @@ class Frames:
         for site in await self._session.scalars(
             select(tables.Site).where(tables.Site.id.in_(missing))
         ):
+            self._sites[site.id] = site
             self._calendars[site.id] = encode_row(calendar_row(site, holidays[site.id]))
             issuers = row_of(site.card_issuers)
             self._issuers[site.id] = encode_row(issuers) if issuers else None

@@ -12,6 +12,11 @@ from shared.access.calendar import DAY, OffsetFrom
 # ahead, and back far enough to date an event that waited in a journal.
 WINDOW_YEARS = 13
 AHEAD_YEARS = 12
+# Certificates of readers begin with the window, so that no phone's clock is too slow for them, and
+# are renewed with it: one that is stolen is good for the year after this one at most.
+CERTIFICATE_YEARS = 3
+# A year in a certificate has two digits, and is before 2050.
+LAST_DATE = 2_524_607_999
 # A clock that says less is wrong. The window of this year reaches far beyond it all the same.
 EARLIEST_YEAR = 2025
 
@@ -24,6 +29,14 @@ def window_end(now: int) -> int:
     """Return the UTC second until which offsets are compiled at the UTC second `now`."""
     year = max(datetime.fromtimestamp(now, UTC).year, EARLIEST_YEAR)
     return _new_year(year + AHEAD_YEARS)
+
+
+def certificate_dates(until: int) -> tuple[int, int]:
+    """Return the first and last UTC second of certificates in the window that ends at `until`."""
+    first = datetime.fromtimestamp(until, UTC).year - WINDOW_YEARS
+    dates = _new_year(first), _new_year(first + CERTIFICATE_YEARS) - 1
+    before, after = (min(max(0, date), LAST_DATE) for date in dates)
+    return before, after
 
 
 def time_zone(name: str) -> ZoneInfo:

@@ -217,6 +217,7 @@ def _doors(found: tuple[OpenDoor, ...]) -> list[dict[str, str]]:
             "site_uuid": str(door.site),
             "location_uuid": str(door.location),
             "public_key": door.public_key.hex(),
+            "issuer_key": door.issuer_key.hex(),
         }
         for door in found
     ]

@@ -63,7 +63,7 @@ async def enrol(
         await _pending(session, application.token, database.clock())
     async with database.write(actor="reader", action="reader.enrol") as uow:
         reader, door = await _pending(uow.session, application.token, uow.now)
-        await _check_unused(uow.session, reader, identity, pkoc, OwnKeys(own))
+        await _check_unused(uow, reader, identity, pkoc, OwnKeys(own))
         await _admit(uow, reader, identity, pkoc)
         uow.actor, uow.subject = f"reader {reader.id}", f"reader {reader.name}"[:200]
         uow.detail = f"fingerprint {fingerprint(identity)}, {application.software}"[:200]
@@ -121,13 +121,13 @@ async def _pending(session: AsyncSession, token: str, now: int) -> tuple[Reader,
 
 
 async def _check_unused(
-    session: AsyncSession, reader: Reader, identity: PublicKey, pkoc: PublicKey, own: OwnKeys
+    uow: UnitOfWork, reader: Reader, identity: PublicKey, pkoc: PublicKey, own: OwnKeys
 ) -> None:
     """Refuse keys that anybody else has; a reader that enrols anew may keep its own."""
     errors = Errors()
-    installation = await own_keys(session)
+    installation = await own_keys(uow.session, uow.issuer)
     holders = set(
-        await session.scalars(
+        await uow.session.scalars(
             select(Credential.public_key).where(
                 Credential.public_key.in_([identity.point, pkoc.point])
             )
@@ -145,6 +145,8 @@ async def _check_unused(
 
 
 async def _admit(uow: UnitOfWork, reader: Reader, identity: PublicKey, pkoc: PublicKey) -> None:
+    if reader.pkoc_key != pkoc.point:
+        reader.aliro_key = None  # another one will follow from the new key; the reader says which
     reader.identity_key, reader.pkoc_key = identity.point, pkoc.point
     reader.status, reader.enrolled_at = "enrolled", uow.now
     reader.token_hash = reader.token_expires_at = None

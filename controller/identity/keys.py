@@ -2,10 +2,11 @@
 
     <folder>/plan-signing.key   signs plans, deny sets, leases and remote openings
     <folder>/agreement.key      agrees with each reader on the key of its receipts
+    <folder>/reader-issuer.key  what certifies readers to phones is drawn from it
 
-Each file is a P-256 private key as PEM (PKCS #8), mode 0600. Every reader trusts these two and no
-others, so they are made once, at the first start: later a missing, damaged or exposed file stops
-the controller with a remedy.
+Each file is a P-256 private key as PEM (PKCS #8), mode 0600. Every reader trusts the first two, and
+every phone what comes of the third, so they are made once, at the first start that needs them:
+later a missing, damaged, exposed or exchanged file stops the controller with a remedy.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from controller.reader_issuer import ReaderIssuer
 from shared.credential.p256 import PrivateKey, PublicKey
 
-SIGNING, AGREEMENT = "plan-signing.key", "agreement.key"
+SIGNING, AGREEMENT, ISSUER = "plan-signing.key", "agreement.key", "reader-issuer.key"
+_READERS, _PHONES = "readers trust no other key", "phones and wallets trust no other"
 
 
 class KeyFileError(Exception):
@@ -58,8 +61,28 @@ def load_keys(folder: Path, *, first_start: bool) -> ControllerKeys:
     return ControllerKeys(signing=_load(folder / SIGNING), agreement=_load(folder / AGREEMENT))
 
 
-def _load(path: Path) -> PrivateKey:
-    restore = f"put {path.name} back from a backup; readers trust no other key"
+def load_issuer(folder: Path, known: str | None) -> ReaderIssuer:
+    """Return who certifies the readers: the issuer with the fingerprint `known`.
+
+    None: there has been none yet, and it is made unless the file is there. Raises `KeyFileError`.
+    """
+    path = folder / ISSUER
+    if known is None and not path.exists():
+        _create(path)
+    issuer = ReaderIssuer(_load(path, _PHONES))
+    if known not in (None, issuer.fingerprint):
+        raise KeyFileError(
+            f"{path} is not the one that this installation began with: " + _restore(path, _PHONES)
+        )
+    return issuer
+
+
+def _restore(path: Path, who: str) -> str:
+    return f"put {path.name} back from a backup; {who}"
+
+
+def _load(path: Path, who: str = _READERS) -> PrivateKey:
+    restore = _restore(path, who)
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)

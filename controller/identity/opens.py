@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import CompoundSelect, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from controller.reader_issuer import ReaderIssuer
 from controller.store.tables import (
     AccessPlanDoor,
     AccessPlanGroup,
@@ -21,28 +22,44 @@ from controller.store.tables import (
 
 @dataclass(frozen=True, slots=True)
 class OpenDoor:
-    """A door as a phone sees it: ids in PKOC's sense, and the reader's public key."""
+    """A door as a phone sees it: ids in PKOC's sense, the reader's public key, its issuer's."""
 
     name: str
     site: uuid.UUID
     location: uuid.UUID
     public_key: bytes
+    issuer_key: bytes
 
 
-async def doors_of(session: AsyncSession, person: int) -> tuple[OpenDoor, ...]:
+async def doors_of(
+    session: AsyncSession, issuer: ReaderIssuer, person: int
+) -> tuple[OpenDoor, ...]:
     """Return the doors that any access plan opens to `person`, at any time, by name.
 
     Doors whose reader has not enrolled have no key yet, and are missing.
     """
     query = (
-        select(Door.name, Reader.pkoc_site, Reader.pkoc_location, Reader.pkoc_key)
+        select(
+            Door.name,
+            Reader.pkoc_site,
+            Reader.pkoc_location,
+            Reader.pkoc_key,
+            Site.wallet_group,
+        )
         .join(Reader, Reader.door_id == Door.id)
+        .join(Site, Site.id == Door.site_id)
         .where(Door.id.in_(_doors(person)), Reader.status == "enrolled")
         .order_by(Door.name)
     )
     return tuple(
-        OpenDoor(name, uuid.UUID(bytes=site), uuid.UUID(bytes=location), key)
-        for name, site, location, key in await session.execute(query)
+        OpenDoor(
+            name,
+            uuid.UUID(bytes=site),
+            uuid.UUID(bytes=location),
+            key,
+            issuer.of(group).pkoc.public.point,
+        )
+        for name, site, location, key, group in await session.execute(query)
         if key is not None
     )
 

@@ -110,12 +110,12 @@ async def redeem(
             uow.session, redemption.code, uow.now
         )
         _check_nonce(invitation, redemption.nonce, uow.now)
-        await _check_free(uow.session, key, credential, OwnKeys(own))
+        await _check_free(uow, key, credential, OwnKeys(own))
         _issue(uow, credential, key, redemption.device)
         _end(invitation, "redeemed", uow.now)
         uow.actor = f"person {person.id}"
         uow.subject = f"credential {credential.handle}"
-        doors = await doors_of(uow.session, person.id)
+        doors = await doors_of(uow.session, uow.issuer, person.id)
     return Issued(credential.handle, credential.label, person.first_name, doors)
 
 
@@ -180,12 +180,12 @@ def _check_nonce(invitation: Invitation, nonce: bytes, now: int) -> None:
 
 
 async def _check_free(
-    session: AsyncSession, key: PublicKey, credential: Credential, own: OwnKeys
+    uow: UnitOfWork, key: PublicKey, credential: Credential, own: OwnKeys
 ) -> None:
     """Refuse a key that opens doors already, or is one of our own."""
-    if key in own or key in await own_keys(session):
+    if key in own or key in await own_keys(uow.session, uow.issuer):
         raise Invalid({"public_key": [OURS]})
-    holder = await session.scalar(select(Credential).where(Credential.public_key == key.point))
+    holder = await uow.session.scalar(select(Credential).where(Credential.public_key == key.point))
     if holder is None:
         return
     if (holder.person_id, holder.type_id) == (credential.person_id, credential.type_id):

@@ -60,4 +60,4 @@ async def doors(database: Database, question: Question, origin: str) -> tuple[Op
             raise UnknownCredential
         if credential.deleted_at is not None or credential.issuance != "active":
             raise Gone("this credential was removed")
-        return await doors_of(session, credential.person_id)
+        return await doors_of(session, database.issuer, credential.person_id)

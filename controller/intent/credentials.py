@@ -212,7 +212,7 @@ async def _set_key(
     except ValueError as error:
         draft.add("value", str(error))
         return
-    if is_ours(given.identifier, await own_keys(uow.session)):
+    if is_ours(given.identifier, await own_keys(uow.session, uow.issuer)):
         draft.add("value", OURS)
         return
     query = select(Credential).where(Credential.public_key == given.identifier)

@@ -32,6 +32,7 @@ SETTINGS = (
     "fail_safe",
     "unlock_schedule_id",
     "first_person_in",
+    "reader_certificate",
     "lockdown",
     "maintenance",
     "lock_until",

@@ -58,7 +58,7 @@ async def import_people(uow: UnitOfWork, drafts: list[Draft]) -> Imported:
     for draft in drafts:
         draft.require(*REQUIRED)
     await _check_people(uow.session, drafts)
-    cards = await _read_cards(drafts, await own_keys(uow.session))
+    cards = await _read_cards(drafts, await own_keys(uow.session, uow.issuer))
     await _check_cards(uow.session, cards)
     _raise_all(drafts)
     people = await _insert_people(uow, drafts)

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from controller.store.tables import Reader, Setting
+from controller.reader_issuer import ReaderIssuer
+from controller.store.tables import Reader, Setting, Site
 from shared.credential.identifier import is_point
 from shared.credential.p256 import OwnKeys, PublicKey
 
@@ -27,14 +28,17 @@ def is_ours(identifier: bytes, own: OwnKeys) -> bool:
     return is_point(identifier) and PublicKey.parse(identifier) in own
 
 
-async def own_keys(session: AsyncSession) -> OwnKeys:
-    """Return the keys of the installation and of its readers."""
+async def own_keys(session: AsyncSession, issuer: ReaderIssuer) -> OwnKeys:
+    """Return the keys of the installation, of its readers, and of who certifies them."""
     points: list[bytes] = []
-    for pair in await session.execute(select(Reader.identity_key, Reader.pkoc_key)):
-        points.extend(point for point in pair if point is not None)
+    of_readers = select(Reader.identity_key, Reader.pkoc_key, Reader.aliro_key)
+    for keys in await session.execute(of_readers):
+        points.extend(point for point in keys if point is not None)
     if (setting := await session.get(Setting, OWN_KEYS)) is not None:
         points.extend(map(bytes.fromhex, json.loads(setting.value)))
-    return OwnKeys(map(PublicKey.parse, points))
+    groups = await session.scalars(select(Site.wallet_group))
+    issuers = [key for group in groups for key in issuer.of(group).public]
+    return OwnKeys([*map(PublicKey.parse, points), *issuers])
 
 
 async def set_own_keys(session: AsyncSession, points: Iterable[bytes]) -> None:

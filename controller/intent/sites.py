@@ -15,6 +15,7 @@ from controller.lookup import check_free, existing
 from controller.pages import Page, Window, fetch
 from controller.store.tables import Site, SiteHoliday
 from controller.store.uow import UnitOfWork
+from shared.credential.aliro.identity import ID_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ async def create(uow: UnitOfWork, draft: Draft) -> SiteView:
         time_zone=draft.get("time_zone"),
         offsets_until=window_end(uow.now // 1000) * 1000,
         card_issuers=draft.get("card_issuers", {}),
+        wallet_group=uow.random_bytes(ID_SIZE),
     )
     uow.session.add(site)
     await uow.session.flush()

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from controller.reader_issuer import ReaderIssuer
 from controller.store.engine import Engines
 from controller.store.signal import Signal
 from controller.store.uow import UnitOfWork
@@ -30,6 +31,7 @@ class Database:
         self,
         engines: Engines,
         finish: Finish,
+        issuer: ReaderIssuer,
         *,
         clock: Callable[[], int] = unix_millis,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
@@ -37,6 +39,7 @@ class Database:
         self.committed = Signal()
         self.clock = clock
         self.random_bytes = random_bytes
+        self.issuer = issuer
         self._engines = engines
         self._finish = finish
         self._writing = asyncio.Lock()
@@ -69,7 +72,9 @@ class Database:
         `actor` is who, `action` what ("door.update"), `subject` to what; all three are recorded.
         """
         async with self.transaction() as session:
-            uow = UnitOfWork(session, self.clock(), actor, action, subject, self.random_bytes)
+            uow = UnitOfWork(
+                session, self.clock(), actor, action, subject, self.random_bytes, self.issuer
+            )
             yield uow
             await session.flush()
             await self._finish(uow)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -70,6 +71,8 @@ class Site(Base):
     # Until when the compiled UTC offsets in the readers' plans reach; renewed well before.
     offsets_until: Mapped[int] = mapped_column(Millis, default=0)
     card_issuers: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    # What phone wallets know all its doors by, 16 random bytes; the issuer's keys follow from it.
+    wallet_group: Mapped[bytes] = mapped_column(LargeBinary(16), server_default="")
 
 
 class SiteHoliday(Base):
@@ -102,6 +105,8 @@ class Door(Base):
     fail_safe: Mapped[bool] = mapped_column(default=False)
     unlock_schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedule.id"))
     first_person_in: Mapped[bool] = mapped_column(default=False)
+    # Whether its reader shows phones a certificate (PKOC over BLE).
+    reader_certificate: Mapped[bool] = mapped_column(default=False, server_default=false())
     lockdown: Mapped[bool] = mapped_column(default=False)
     maintenance: Mapped[bool] = mapped_column(default=False)
     lock_until: Mapped[int | None] = mapped_column(Millis)
@@ -302,6 +307,7 @@ class Reader(Base):
     token_expires_at: Mapped[int | None] = mapped_column(Millis)
     identity_key: Mapped[bytes | None] = mapped_column(LargeBinary(65))  # signs events, agrees MAC
     pkoc_key: Mapped[bytes | None] = mapped_column(LargeBinary(65))  # proves the door to phones
+    aliro_key: Mapped[bytes | None] = mapped_column(LargeBinary(65))  # and to wallets, as it says
     pkoc_site: Mapped[bytes] = mapped_column(LargeBinary(16))
     pkoc_location: Mapped[bytes] = mapped_column(LargeBinary(16))
     created_at: Mapped[int] = mapped_column(Millis)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from controller.reader_issuer import ReaderIssuer
+
 
 @dataclass(frozen=True, slots=True)
 class PlanTouch:
@@ -37,7 +39,10 @@ class Touched:
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """The transaction of one edit. `now` is milliseconds since 1970, UTC, and stands still."""
+    """The transaction of one edit. `now` is milliseconds since 1970, UTC, and stands still.
+
+    `issuer` certifies readers as their plans are compiled.
+    """
 
     session: AsyncSession
     now: int
@@ -45,6 +50,7 @@ class UnitOfWork:
     action: str
     subject: str
     random_bytes: Callable[[int], bytes]
+    issuer: ReaderIssuer
     detail: str | None = None
     touched: Touched = field(default_factory=Touched)
     _change_id: int | None = None

@@ -16,6 +16,7 @@ from controller.sync.complaints import Complaints
 from controller.sync.link import Receipt
 from controller.sync.post import Post
 from controller.sync.roster import Member
+from controller.sync.wallet_keys import WalletKeys
 from shared.cbor import Malformed
 from shared.wire.envelope import Forged, open_signed
 from shared.wire.messages import Ack, Claim, EventBatch, Hello, State
@@ -37,11 +38,17 @@ class Inbox:
     """Takes one message at a time, and never waits while it does."""
 
     def __init__(
-        self, post: Post, journals: Journals, claims: Claims, monotonic: Callable[[], float]
+        self,
+        post: Post,
+        journals: Journals,
+        claims: Claims,
+        wallet_keys: WalletKeys,
+        monotonic: Callable[[], float],
     ) -> None:
         self._post = post
         self._journals = journals
         self._claims = claims
+        self._wallet_keys = wallet_keys
         self._monotonic = monotonic
         self.complaints = Complaints()
 
@@ -92,9 +99,9 @@ class Inbox:
                 member.reader,
                 software=hello.software,
                 health=hello.health.value,
-                aliro_key=hello.aliro_key.hex() if hello.aliro_key is not None else None,
             )
         recorder.heard(member.reader, hello.session)
+        self._wallet_keys.offer(member, hello.wallet_key)
         self._received(member, receipt)
 
     def _ack(self, member: Member, ack: Ack) -> None:

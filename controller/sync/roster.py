@@ -18,6 +18,7 @@ class Member:
         self.reader = row.reader
         self.identity = PublicKey.parse(row.identity_key)
         self.link = link
+        self.wallet_key = row.wallet_key
         self._agreement = agreement
 
     @cached_property

@@ -22,6 +22,7 @@ from controller.sync.lanes import Lanes, Urgency
 from controller.sync.publisher import Publisher
 from controller.sync.recorder import Recorder
 from controller.sync.roster import Roster
+from controller.sync.wallet_keys import WalletKeys
 from shared.wire.messages import EventReceipt
 from shared.wire.topics import Leaf, topic
 
@@ -62,7 +63,10 @@ class SyncService:
         )
         self.writer = EventWriter(database, self)
         self.claims = Claims(self.publisher.post)
-        self.inbox = Inbox(self.publisher.post, self.writer, self.claims, monotonic)
+        self.wallet_keys = WalletKeys(database)
+        self.inbox = Inbox(
+            self.publisher.post, self.writer, self.claims, self.wallet_keys, monotonic
+        )
         self.admissions = Admissions(self.publisher.post)
 
     @property
@@ -83,6 +87,7 @@ class SyncService:
             tasks.create_task(self.writer.run())
             tasks.create_task(self.admissions.run())
             tasks.create_task(self.claims.run())
+            tasks.create_task(self.wallet_keys.run())
             tasks.create_task(Housekeeping(self._database).run())
 
     async def stored(self, outcome: Outcome) -> None:

@@ -45,6 +45,7 @@ class MemberRow:
 
     reader: str
     identity_key: bytes
+    wallet_key: bytes | None
     session: bytes | None
     online: bool
     held: Held
@@ -80,6 +81,7 @@ async def members(session: AsyncSession, readers: Sequence[str]) -> list[MemberR
         select(
             _READER.c.id,
             _READER.c.identity_key,
+            _READER.c.aliro_key,
             _PLAN.c.session,
             _PLAN.c.online,
             _PLAN.c.acked_version,
@@ -202,8 +204,8 @@ async def _wanted_of(session: AsyncSession, readers: Sequence[str]) -> dict[str,
 
 
 def _member(row: Sequence[Any]) -> MemberRow:
-    reader, identity, session, online, version, deny, state, digest, count = row[:9]
-    wanted = _wanted(row[9:])
+    reader, identity, wallet, session, online, version, deny, state, digest, count = row[:10]
+    wanted = _wanted(row[10:])
     plan: PlanState | None = None
     if version == wanted.plan.version and version:
         plan = wanted.plan
@@ -213,6 +215,7 @@ def _member(row: Sequence[Any]) -> MemberRow:
     return MemberRow(
         reader=reader,
         identity_key=identity,
+        wallet_key=wallet,
         session=session,
         online=bool(online),
         held=Held(plan, min(deny, wanted.deny_counter)),

@@ -1,4 +1,4 @@
-"""The rows a plan is made of: the door, its site's calendar, schedules, card issuers, grants.
+"""The rows a plan is made of: door, site's calendar, schedules, issuers, certificates, grants.
 
 A plan is a set of rows. A row travels, is stored and is hashed as its deterministic CBOR array,
 whose first member is the kind; `row_key` names the place it takes, so that a newer row replaces an
@@ -33,6 +33,10 @@ class Method(enum.Enum):
     PIV_NFC = "piv-nfc"
     PIV_NFC_VALIDATED = "piv-nfc-validated"  # with one that leads to an authority in `CardIssuers`
     CARD_NUMBER = "card-number"  # cloneable: a number that anybody can copy, for migration only
+
+
+# For these a reader needs a certificate of its site's issuer, which wallets know.
+ALIRO_METHODS = frozenset({Method.ALIRO_NFC})
 
 
 class Flag(enum.IntFlag):
@@ -118,6 +122,37 @@ class CardIssuers(msgspec.Struct, frozen=True, array_like=True, tag=5):
         return bool(self.suppliers or self.authorities)
 
 
+Point = Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
+
+
+class AliroCertificate(msgspec.Struct, frozen=True, array_like=True):
+    """The group of a site's doors, the point of its issuer, and this reader's certificate.
+
+    Wallets know the first two; the certificate is in Aliro's compressed form.
+    """
+
+    group: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+    issuer: Point
+    certificate: Annotated[bytes, msgspec.Meta(min_length=1, max_length=512)]
+
+
+class PkocCertificate(msgspec.Struct, frozen=True, array_like=True):
+    """The point of the issuer that phones know for this reader, and its certificate (2.0.1)."""
+
+    issuer: Point
+    certificate: Annotated[bytes, msgspec.Meta(min_length=138, max_length=138)]
+
+
+class ReaderCertificates(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """What the site's issuer says of this reader, where the door's settings need it."""
+
+    aliro: AliroCertificate | None = None
+    pkoc: PkocCertificate | None = None
+
+    def __bool__(self) -> bool:
+        return self.aliro is not None or self.pkoc is not None
+
+
 class Grant(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """`key` may enter by access plan `plan`: at times of `schedule`, within validity, so often.
 
@@ -145,9 +180,10 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, tag=4):
         return bool(self.flags & flag.value)
 
 
-Row = Door | Calendar | Schedule | Grant | CardIssuers
+Row = Door | Calendar | Schedule | Grant | CardIssuers | ReaderCertificates
 
 CARD_ISSUERS_KEY = b"\x00"
+READER_CERTIFICATES_KEY = b"\x00\x01"
 DOOR_KEY = b"\x01"
 CALENDAR_KEY = b"\x02"
 
@@ -180,6 +216,8 @@ def row_key(row: Row) -> bytes:
             return row.id
         case CardIssuers():
             return CARD_ISSUERS_KEY
+        case ReaderCertificates():
+            return READER_CERTIFICATES_KEY
 
 
 def encode_row(row: Row) -> bytes:

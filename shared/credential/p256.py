@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
 )
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.credential.errors import RuleBroken
@@ -121,6 +122,13 @@ class PrivateKey:
         if len(secret) != SCALAR_SIZE or not 0 < scalar < ORDER:
             raise ValueError("a P-256 private key is 32 bytes, above zero and below the order")
         return cls.wrap(ec.derive_private_key(scalar, _CURVE))
+
+    def derive(self, purpose: bytes, salt: bytes | None = None) -> PrivateKey:
+        """A key of its own for `purpose`: always the same, and it tells nothing of this one."""
+        # Sixteen bytes more than the order has, so that every key is as likely as any other.
+        drawn = HKDF(hashes.SHA256(), SCALAR_SIZE + 16, salt, purpose).derive(self.secret_bytes())
+        scalar = int.from_bytes(drawn, "big") % (ORDER - 1) + 1
+        return PrivateKey.from_bytes(scalar.to_bytes(SCALAR_SIZE, "big"))
 
     def secret_bytes(self) -> bytes:
         """The scalar, to be stored. Whoever calls this answers for where it goes."""

@@ -156,7 +156,10 @@ class CacheHealth(enum.Enum):
 
 
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
-    """The reader is here (again), and this is what it has. Answered with what it lacks."""
+    """The reader is here (again), and this is what it has. Answered with what it lacks.
+
+    `wallet_key` is what it proves to phone wallets, to be certified by the site's issuer.
+    """
 
     session: Nonce
     nonce: Nonce
@@ -166,7 +169,7 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     journal: JournalId
     next_seq: Count
     software: Text
-    aliro_key: Point | None = None  # by which wallets know this reader
+    wallet_key: Point | None = None
 
 
 class Ack(Message, frozen=True, kw_only=True, tag="ack"):

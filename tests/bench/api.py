@@ -16,11 +16,13 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from controller.drafts import Draft
+from controller.identity.keys import load_issuer
 from controller.intent.imports import MAX_PEOPLE, import_people
 from controller.storage import open_database
 from tests.bench.report import Figure, Progress, quantile
@@ -76,7 +78,7 @@ async def _run(folder: Path, progress: Progress, people: int, requests: int) -> 
 async def _populate(path: Path, people: int) -> AsyncIterator[int]:
     """Write people into the database; yield how many there are."""
     rng = random.Random(1)
-    database = await open_database(path)
+    database = await open_database(path, partial(load_issuer, path.parent))
     try:
         for first in range(0, people, MAX_PEOPLE):
             last = min(first + MAX_PEOPLE, people)

@@ -20,6 +20,7 @@ from controller.app import build_app
 from controller.storage import open_database
 from controller.store.database import Database
 from tests.controller.client import PUBLIC_URL, TOKEN, Api
+from tests.controller.keys import load_issuer
 
 # 2025-06-02 10:00:00 UTC, a Monday.
 NOON = 1_748_858_400_000
@@ -48,7 +49,7 @@ def clock() -> Clock:
 async def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database file with the newest schema and nothing in it."""
     path = tmp_path_factory.mktemp("template") / "doorward.db"
-    database = await open_database(path)
+    database = await open_database(path, load_issuer)
     await database.close()
     return path
 
@@ -70,7 +71,9 @@ async def database(template: Path, tmp_path: Path, clock: Clock) -> AsyncIterato
     """An empty database in a file of its own, with a clock and randomness of the test's."""
     path = tmp_path / "doorward.db"
     shutil.copyfile(template, path)
-    database = await open_database(path, clock=clock, random_bytes=random.Random(7).randbytes)
+    database = await open_database(
+        path, load_issuer, clock=clock, random_bytes=random.Random(7).randbytes
+    )
     share_statements(database)
     yield database
     await database.close()

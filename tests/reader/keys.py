@@ -11,6 +11,8 @@ LOCATION = bytes.fromhex("0f0e0d0c0b0a49080706050403020100")
 
 PLAN_KEY = key("controller plan")  # signs plans, deny sets, leases, pulses
 CONTROLLER_KEY = key("controller pairwise")
+GROUP = bytes.fromhex("6a0b1c2d3e4f50617283940a5b6c7d8e")  # by which wallets know all doors here
+WALLET_ISSUER, PHONE_ISSUER = key("site, for wallets"), key("site, for phones")
 KEYS = Keys(identity=key("reader identity"), pkoc=key("reader pkoc"))
 ENROLMENT = Enrolment(
     reader=READER,

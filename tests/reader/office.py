@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from reader.wallets import aliro_key
 from shared.access.calendar import OffsetFrom
 from shared.access.decide import DenyCause
 from shared.access.digest import SetDigest
 from shared.access.plan import Delta, diff, plan_of
-from shared.access.rows import Calendar, Door, Grant, Method, Row
+from shared.access.rows import (
+    AliroCertificate,
+    Calendar,
+    Door,
+    Grant,
+    Method,
+    PkocCertificate,
+    Row,
+)
 from shared.access.schedule import Interval, Schedule, Span
-from shared.credential.p256 import PublicKey
+from shared.credential.aliro.certificate import ReaderCertificate as AliroReaderCertificate
+from shared.credential.p256 import PrivateKey, PublicKey
+from shared.credential.pkoc.reader_certificate import ReaderCertificate as PkocReaderCertificate
 from shared.wire.messages import DenyEntry, DenyUpdate, Lease, PlanPage, PlanState
 from tests.reader.clocks import NOW
-from tests.reader.keys import READER
+from tests.reader.keys import (
+    GROUP,
+    KEYS,
+    LOCATION,
+    PHONE_ISSUER,
+    READER,
+    SITE,
+    WALLET_ISSUER,
+)
 
 DAY = 86_400
 CALENDAR = Calendar(int(NOW) + 400 * DAY, (OffsetFrom(0, 0),))
@@ -22,6 +41,22 @@ DOOR = Door(1, PKOC, release=5, release_extended=20)
 ALL_WEEK = Schedule(1, tuple(Interval(day, Span(0, 1440)) for day in range(7)))
 NIGHTS = Schedule(2, tuple(Interval(day, Span(1320, 1380)) for day in range(7)))
 FRAME: tuple[Row, ...] = (DOOR, CALENDAR, ALL_WEEK, NIGHTS)
+
+
+def for_wallets(
+    issuer: PrivateKey = WALLET_ISSUER, reader: PrivateKey = KEYS.pkoc, group: bytes = GROUP
+) -> AliroCertificate:
+    """What `issuer` says of a reader (by default this one) to the wallets of `group`."""
+    certificate = AliroReaderCertificate.issue(issuer, aliro_key(reader).public)
+    return AliroCertificate(group, issuer.public.point, certificate.encode())
+
+
+def for_phones(
+    issuer: PrivateKey = PHONE_ISSUER, location: bytes = LOCATION, key: PrivateKey = KEYS.pkoc
+) -> PkocCertificate:
+    """What `issuer` says of a reader (by default this one) to phones."""
+    certificate = PkocReaderCertificate.issue(issuer, site=SITE, location=location, key=key.public)
+    return PkocCertificate(issuer.public.point, certificate.encode())
 
 
 def grant_of(key: PublicKey | bytes, number: int = 1, **more: object) -> Grant:

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace
 
 from hw.ports import Signal
+from reader.cache import NO_CERTIFICATES
+from reader.certificates import Certificates
 from reader.journal import open_journal
 from reader.standards import Standards, method_of
 from reader.wallets import Wallets
@@ -25,9 +27,7 @@ from shared.credential.card import Card
 from shared.credential.card_number import judge_uid
 from shared.credential.identifier import of_uid
 from shared.credential.outcome import Proven, Standard, Strength, Transport
-from shared.credential.p256 import OwnKeys
 from shared.credential.pkoc.cvc import Certificate
-from shared.credential.pkoc.identity import ReaderIdentity
 from shared.credential.pkoc.nfc_holder import Certified, PkocApplication
 from tests.reader.clocks import NOW
 from tests.reader.keys import ENROLMENT, KEYS
@@ -35,7 +35,7 @@ from tests.reader.office import DOOR, FRAME, Office, grant_of
 from tests.reader.people import Cards, CardTag, Phones
 from tests.reader.place import ALICE, BOB, Place
 from tests.reader.rig import running
-from tests.shared.credential.keys import LOCATION, SITE, key
+from tests.shared.credential.keys import key
 from tests.shared.credential.piv.cards import DAY, ECC, ROOT, Authority, card, rsa_key
 from tests.shared.credential.pkoc.test_cvc import CLAIMS, IIR, SUPPLIER
 
@@ -143,11 +143,10 @@ async def test_a_door_without_nfc_asks_nothing(place: Place) -> None:
 
 def test_there_is_nothing_to_ask_where_no_standard_is_taken(tmp_path: Path) -> None:
     with closing(open_journal(tmp_path / "journal.db")) as journal:
-        wallets = Wallets(ENROLMENT, KEYS, OwnKeys(()), journal)
-    standards = Standards(ReaderIdentity(SITE, LOCATION, KEYS.pkoc), OwnKeys(()), wallets)
-    clock = Clock(0, Trust.UNKNOWN)
-    for methods in ([], [Method.PKOC_BLE, Method.CARD_NUMBER]):
-        assert standards.over_nfc(methods, CardIssuers(), clock) is None
+        standards = Standards(Wallets(KEYS, journal))
+    reader, clock = Certificates(ENROLMENT, KEYS).shown(NO_CERTIFICATES), Clock(0, Trust.UNKNOWN)
+    for methods in ([], [Method.PKOC_BLE, Method.CARD_NUMBER], [Method.ALIRO_NFC]):
+        assert standards.over_nfc(reader, methods, CardIssuers(), clock) is None
 
 
 def test_every_method_is_known_by_what_was_proven() -> None:

@@ -10,20 +10,22 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
+from reader.certificates import Certificates
 from reader.memory import open_memory
 from reader.wallets import NOTE, Wallets, aliro_key
 from shared.access.decide import DenyCause, Reason
-from shared.access.rows import Method
+from shared.access.rows import Method, ReaderCertificates
+from shared.credential.aliro.certificate import ReaderCertificate
 from shared.credential.aliro.credential import Credential
 from shared.credential.aliro.endings import Exchange, ReaderStatus
 from shared.credential.aliro.holder import Supplies, UserDevice
 from shared.credential.apdu import CommandAPDU
 from shared.credential.card import Card
-from shared.credential.p256 import OwnKeys, PrivateKey
+from shared.credential.p256 import PrivateKey
 from shared.credential.pkoc.nfc_holder import PkocApplication
 from shared.wire.messages import Hello
-from tests.reader.keys import ENROLMENT, KEYS
-from tests.reader.office import DOOR, FRAME, Office, grant_of
+from tests.reader.keys import ENROLMENT, GROUP, KEYS, LOCATION, WALLET_ISSUER
+from tests.reader.office import DOOR, FRAME, Office, for_wallets, grant_of
 from tests.reader.people import Cards, CardTag, Phones
 from tests.reader.place import ALICE, BOB, MALLORY, Place
 from tests.reader.rig import LoopTime, running
@@ -31,19 +33,25 @@ from tests.shared.credential.keys import key
 
 ALIRO = replace(DOOR, methods=(Method.ALIRO_NFC, Method.PKOC_NFC))
 READER = aliro_key(KEYS.pkoc)
+CERTIFIED = ReaderCertificates(for_wallets())
 
 
 class Wallet:
     """A phone with one credential, and what it was asked at its last tap."""
 
-    def __init__(self, holder: PrivateKey, group_key: PrivateKey = READER) -> None:
+    def __init__(
+        self,
+        holder: PrivateKey,
+        group_key: PrivateKey = WALLET_ISSUER,
+        group: bytes = GROUP,
+    ) -> None:
         numbers = count()
         supplies = Supplies(
             ephemeral=lambda: key(f"{holder.public!r} {next(numbers)}"),
             random=bytes,
         )
-        credential = Credential(holder, ENROLMENT.site, group_key.public)
-        self.device = UserDevice([credential], supplies)
+        self.credential = Credential(holder, group, group_key.public)
+        self.device = UserDevice([self.credential], supplies)
         self.asked: list[int] = []
 
     def receive(self, raw: bytes) -> bytes:
@@ -67,7 +75,7 @@ class Wallet:
 
 @pytest.fixture
 def office() -> Office:
-    return Office([*FRAME, ALIRO, grant_of(ALICE.public, 1), grant_of(BOB.public, 2)])
+    return Office([*FRAME, ALIRO, CERTIFIED, grant_of(ALICE.public, 1), grant_of(BOB.public, 2)])
 
 
 @pytest_asyncio.fixture
@@ -139,15 +147,25 @@ async def test_a_revoked_wallet_is_refused_quickly_and_forgotten(place: Place) -
     assert not wallet.was_quick()
 
 
-async def test_a_wallet_of_another_reader_says_nothing(place: Place) -> None:
-    stranger = Wallet(ALICE, group_key=key("another reader"))
+@pytest.mark.parametrize(
+    ("group", "group_key"),
+    [
+        (GROUP, key("another issuer")),
+        (b"another group id", WALLET_ISSUER),
+        (GROUP, READER),  # what the reader itself holds speaks for no group
+    ],
+)
+async def test_a_wallet_of_another_site_says_nothing(
+    place: Place, group: bytes, group_key: PrivateKey
+) -> None:
+    stranger = Wallet(ALICE, group_key, group)
     assert await stranger.tap(place) is None
     assert not place.rig.is_released()
     assert (await place.only()).reason is Reason.BAD_PROOF
 
 
 async def test_a_wallet_that_leaves_before_it_is_told_has_opened(place: Place) -> None:
-    assert await Wallet(ALICE).tap(place, gone_at=3) is None
+    assert await Wallet(ALICE).tap(place, gone_at=4) is None
     assert place.rig.is_released()
     assert (await place.only()).reason is Reason.GRANTED
 
@@ -158,7 +176,52 @@ async def test_a_pkoc_card_is_read_after_it_has_said_that_it_is_none(place: Plac
 
 
 async def test_the_controller_learns_the_key_for_wallets(place: Place) -> None:
-    assert place.rig.controller.last(Hello).aliro_key == READER.public.point
+    assert place.rig.controller.last(Hello).wallet_key == READER.public.point
+
+
+async def test_a_wallet_files_the_door_under_group_and_location(place: Place) -> None:
+    wallet = Wallet(ALICE)
+    await wallet.tap(place)
+    assert list(wallet.credential.kpersistents) == [GROUP + LOCATION]
+
+
+async def test_a_renewed_certificate_makes_no_tap_slow(place: Place) -> None:
+    wallet = Wallet(ALICE)
+    await wallet.tap(place)
+    renewed = for_wallets()
+    later = ReaderCertificate.issue(WALLET_ISSUER, READER.public, serial=2).encode()
+    await place.edit(ReaderCertificates(replace(renewed, certificate=later)))
+    assert await wallet.tap(place) is ReaderStatus.UNSECURED
+    assert wallet.was_quick()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_whoever_was_met_in_another_group_is_forgotten(
+    tmp_path: Path, office: Office, restart: bool
+) -> None:
+    old, new = Wallet(ALICE), Wallet(ALICE, key("next"), b"the next group..")
+    phones, cards = Phones(), Cards()
+    async with running(tmp_path, office, links=phones, tags=cards) as rig:
+        await rig.wait()
+        place = Place(rig, office, phones, cards)
+        await old.tap(place)
+        await place.edit(ReaderCertificates(for_wallets(key("next"), group=b"the next group..")))
+        if not restart:
+            await introduction(place, old, new)
+    if restart:
+        async with running(tmp_path, office, links=phones, tags=cards) as rig:
+            await rig.wait()
+            await introduction(Place(rig, office, phones, cards), old, new)
+
+
+async def introduction(place: Place, old: Wallet, new: Wallet) -> None:
+    """The wallet of the old group is nobody, that of the new one is met in full."""
+    assert await old.tap(place) is None
+    assert 0x81 not in old.asked
+    assert await new.tap(place) is ReaderStatus.UNSECURED
+    assert not new.was_quick()
+    await new.tap(place)
+    assert new.was_quick()
 
 
 class TestAtRest:
@@ -168,7 +231,10 @@ class TestAtRest:
         try:
             if spoil is not None:
                 await memory.journal.keep(NOTE, spoil)
-            wallets = Wallets(ENROLMENT, KEYS, OwnKeys(()), memory.journal)
+            shown = Certificates(ENROLMENT, KEYS).shown(CERTIFIED)
+            assert shown.aliro is not None
+            wallets = Wallets(KEYS, memory.journal)
+            wallets.transaction(shown.aliro, shown.own_keys)
             return len(wallets._store)
         finally:
             memory.close()
@@ -208,7 +274,7 @@ def test_the_key_for_wallets_is_another_one_and_always_the_same() -> None:
 class Both:
     """A wallet of another group of doors, or of this one, beside a PKOC key."""
 
-    def __init__(self, group: bytes, group_key: PrivateKey = READER) -> None:
+    def __init__(self, group: bytes, group_key: PrivateKey = WALLET_ISSUER) -> None:
         supplies = Supplies(lambda: key("both"), bytes)
         wallet = UserDevice([Credential(MALLORY, group, group_key.public)], supplies)
         self._card = Card([wallet, PkocApplication(ALICE)])
@@ -225,7 +291,8 @@ class Both:
         await tag.released.wait()
 
 
-SELECT, AUTH0, AUTH1, CONTROL_FLOW, AUTHENTICATE = 0xA4, 0x80, 0x81, 0x3C, 0x80
+SELECT, AUTH0, LOAD_CERT, AUTH1, CONTROL_FLOW = 0xA4, 0x80, 0xD1, 0x81, 0x3C
+AUTHENTICATE = 0x80
 
 
 async def test_a_wallet_of_other_doors_opens_by_its_pkoc_key(place: Place) -> None:
@@ -246,9 +313,10 @@ async def test_and_at_a_door_for_wallets_it_is_refused_and_says_why(place: Place
 
 
 async def test_a_wallet_of_this_door_that_fails_is_not_asked_for_less(place: Place) -> None:
-    phone = Both(ENROLMENT.site, key("another group key"))
+    phone = Both(GROUP, key("another group key"))
     await phone.tap(place, Method.ALIRO_NFC, Method.PKOC_NFC)
     event = await place.only()
     assert (event.detail or "").startswith("card_error: AUTH1")
-    assert phone.asked[:3] == [SELECT, AUTH0, AUTH1]
+    assert phone.asked[:3] == [SELECT, AUTH0, LOAD_CERT]
+    assert AUTH1 in phone.asked
     assert phone.asked.count(SELECT) == 1

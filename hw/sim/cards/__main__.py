@@ -35,8 +35,9 @@ A staff card (PIV), and what becomes of it:
   doorward-card make piv "Ada's badge" --issuer authority.json --rsa
   doorward-card revoke authority.json "Ada's badge"           # prints the revocation list
 
-What a phone wallet holds (Aliro), for a door with `aliro-nfc`; the API shows both of its reader:
-  doorward-card make aliro "Ada's wallet" --group SITE_UUID --group-key ALIRO_PUBLIC_KEY
+What a phone wallet holds (Aliro), for all doors of a site that have `aliro-nfc`; the API shows
+both in the site's `wallet_group`:
+  doorward-card make aliro "Ada's wallet" --group IDENTIFIER --group-key PUBLIC_KEY
 
 A card that has nothing but its number, for doors with `card-number`, and any card at a door:
   doorward-card make uid "Old card"
@@ -161,7 +162,7 @@ def _group(text: str) -> bytes:
     try:
         return uuid.UUID(text).bytes
     except ValueError:
-        raise argparse.ArgumentTypeError("a group is a UUID of 32 hex digits") from None
+        raise argparse.ArgumentTypeError("a group is an identifier of 32 hex digits") from None
 
 
 def _group_key(text: str) -> PublicKey:
@@ -226,13 +227,16 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default="Card")
     parser.add_argument("--issuer", type=Path, metavar="FILE", help="who certifies it")
     parser.add_argument(
-        "--group", type=_group, metavar="UUID", help="Aliro: whose doors, `site_uuid` in the API"
+        "--group",
+        type=_group,
+        metavar="IDENTIFIER",
+        help="Aliro: whose doors, in the site's `wallet_group` in the API",
     )
     parser.add_argument(
         "--group-key",
         type=_group_key,
         metavar="KEY",
-        help="Aliro: what they prove, `aliro_public_key` in the API",
+        help="Aliro: who certifies their readers, `public_key` there",
     )
     parser.add_argument("--rsa", action="store_true", help="a PIV card with an RSA key")
     parser.add_argument(

@@ -29,6 +29,7 @@ async def test_a_door_begins_with_safe_settings(api: Api) -> None:
         "fail_safe": False,
         "unlock_schedule_id": None,
         "first_person_in": False,
+        "reader_certificate": False,
         "lockdown": False,
         "maintenance": False,
         "lock_until": None,

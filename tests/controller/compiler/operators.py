@@ -43,7 +43,7 @@ from controller.store.uow import UnitOfWork
 from shared.wire.proofs import redeem_proof
 from tests.controller.building import CONTROLLER, ReaderKeys
 from tests.controller.conftest import NOON, Clock, share_statements
-from tests.controller.keys import hex_key, private_key
+from tests.controller.keys import hex_key, load_issuer, private_key
 
 DAY = 86_400_000
 ZONES = ["UTC", "Europe/London", "America/New_York", "Asia/Kathmandu"]
@@ -95,7 +95,9 @@ class Operators(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="doorward-edits-"))
         path = Path(shutil.copy(self.template, self.folder))
         self.clock = Clock()
-        opening = open_database(path, clock=self.clock, random_bytes=Random(1).randbytes)
+        opening = open_database(
+            path, load_issuer, clock=self.clock, random_bytes=Random(1).randbytes
+        )
         self.database = self.runner.run(opening)
         share_statements(self.database)
         self.names = itertools.count()

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from controller.storage import open_database
 from controller.store.tables import Change, ChangeTarget, Denial, Door, Outbox, ReaderPlan
 from tests.controller.client import Api
+from tests.controller.keys import load_issuer
 from tests.controller.readers import Listener
 
 
@@ -23,7 +24,7 @@ async def test_what_is_committed_is_there_for_the_next_process(api: Api, tmp_pat
     reader = await api.reader(door)
     await api.post("/access_plans", {"name": "P", "person_ids": [person], "door_ids": [door]})
     await api.put(f"/credentials/{handle}", {"state": "stolen"})
-    later = await open_database(tmp_path / "doorward.db")
+    later = await open_database(tmp_path / "doorward.db", load_issuer)
     try:
         async with later.read() as session:
             versions = list(await session.scalars(select(Outbox.version).order_by(Outbox.version)))
@@ -64,9 +65,10 @@ from pathlib import Path
 from controller.drafts import Draft
 from controller.intent import doors
 from controller.storage import open_database
+from tests.controller.keys import load_issuer
 
 async def main():
-    database = await open_database(Path(sys.argv[1]))
+    database = await open_database(Path(sys.argv[1]), load_issuer)
     async with database.write(actor="a", action="b") as uow:
         await doors.update(uow, 1, Draft({"release_seconds": 9}))
     async with database.write(actor="a", action="b") as uow:
@@ -89,7 +91,7 @@ async def test_killed_in_the_middle_of_an_edit(api: Api, tmp_path: Path) -> None
         [sys.executable, "-c", KILLED, str(path)], check=False, env=dict(os.environ)
     )
     assert done.returncode == -9
-    later = await open_database(path)
+    later = await open_database(path, load_issuer)
     try:
         async with later.read() as session:
             assert (await session.get_one(Door, door)).release_seconds == 9

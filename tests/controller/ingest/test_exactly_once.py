@@ -27,6 +27,7 @@ from shared.wire.events import GENESIS, Event, EventKind, chain, encode_event
 from shared.wire.messages import EventBatch, EventReceipt
 from tests.controller.building import build
 from tests.controller.conftest import NOON
+from tests.controller.keys import load_issuer
 
 JOURNAL = b"journal1"
 
@@ -53,7 +54,10 @@ class Ingest(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="doorward-ingest-"))
         self.database: Database = self.runner.run(
             open_database(
-                self.folder / "doorward.db", clock=lambda: NOON, random_bytes=Random(1).randbytes
+                self.folder / "doorward.db",
+                load_issuer,
+                clock=lambda: NOON,
+                random_bytes=Random(1).randbytes,
             )
         )
         building = self.runner.run(build(self.database))

@@ -14,6 +14,7 @@ from controller.storage import open_database
 from controller.store.engine import Engines
 from controller.store.schema import UnknownSchema, migrate
 from controller.store.tables import Base
+from tests.controller.keys import load_issuer
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ async def test_a_database_of_a_later_release_is_refused_untouched(template: Path
     connection.commit()
     before = connection.execute("SELECT name, sql FROM sqlite_master").fetchall()
     with pytest.raises(UnknownSchema, match=r"'9999'.*later one.*backup"):
-        await open_database(path)
+        await open_database(path, load_issuer)
     assert connection.execute("SELECT name, sql FROM sqlite_master").fetchall() == before
     assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
     connection.close()
@@ -72,7 +73,7 @@ async def test_somebody_elses_database_is_refused_untouched(tmp_path: Path) -> N
     connection.commit()
     before = (tmp_path / "other.db").read_bytes()
     with pytest.raises(UnknownSchema, match="recipes"):
-        await open_database(tmp_path / "other.db")
+        await open_database(tmp_path / "other.db", load_issuer)
     assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
     connection.close()
     assert (tmp_path / "other.db").read_bytes() == before
@@ -82,7 +83,7 @@ async def test_a_file_that_is_no_database_is_refused_untouched(tmp_path: Path) -
     path = tmp_path / "letter.db"
     path.write_bytes(b"Dear Sir or Madam, " * 100)
     with pytest.raises(UnknownSchema, match=r"letter\.db.*not a database.*backup"):
-        await open_database(path)
+        await open_database(path, load_issuer)
     assert path.read_bytes() == b"Dear Sir or Madam, " * 100
 
 

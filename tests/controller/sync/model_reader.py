@@ -40,6 +40,7 @@ class ModelReader:
     denied: dict[bytes, str] = field(default_factory=dict)
     plan: PlanState | None = None
     deny_counter: int = 0
+    wallet_key: bytes | None = None
     floor: tuple[int, int] = (0, 0)
     session: bytes = b""
     nonce: bytes | None = None
@@ -81,7 +82,7 @@ class ModelReader:
             journal=b"journal1",
             next_seq=1,
             software="model 1",
-            aliro_key=b"\x04" * 65,
+            wallet_key=self.wallet_key,
         )
 
     def tick(self, now: float) -> list[Message]:

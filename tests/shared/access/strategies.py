@@ -14,6 +14,7 @@ from shared.access.decide import Attempt, DenyCause, Factor, Knowledge, Reservat
 from shared.access.mode import Clock, Trust
 from shared.access.rows import (
     ALL_FLAGS,
+    AliroCertificate,
     Calendar,
     CardIssuers,
     Door,
@@ -21,6 +22,8 @@ from shared.access.rows import (
     Grant,
     Method,
     Modes,
+    PkocCertificate,
+    ReaderCertificates,
     Row,
     Supplier,
 )
@@ -114,7 +117,22 @@ card_issuers = st.builds(
     intermediates=ders,
     revocations=ders,
 )
-rows: st.SearchStrategy[Row] = doors | calendars() | schedules | card_issuers | grants
+points = st.binary(min_size=65, max_size=65)
+certificates = st.builds(
+    ReaderCertificates,
+    aliro=st.none()
+    | st.builds(
+        AliroCertificate,
+        group=st.binary(min_size=16, max_size=16),
+        issuer=points,
+        certificate=st.binary(min_size=1, max_size=512),
+    ),
+    pkoc=st.none()
+    | st.builds(PkocCertificate, issuer=points, certificate=st.binary(min_size=138, max_size=138)),
+)
+rows: st.SearchStrategy[Row] = (
+    doors | calendars() | schedules | card_issuers | certificates | grants
+)
 
 
 clocks = st.builds(Clock, instants, st.sampled_from([*Trust, Trust.TRUSTED, Trust.TRUSTED]))

@@ -12,9 +12,11 @@ from shared.access.calendar import Holiday, OffsetFrom
 from shared.access.rows import (
     ALL_FLAGS,
     CALENDAR_KEY,
+    CARD_ISSUERS_KEY,
     DOOR_KEY,
     MAX_KEY,
     MAX_ROW,
+    READER_CERTIFICATES_KEY,
     Calendar,
     CardIssuers,
     Door,
@@ -22,6 +24,7 @@ from shared.access.rows import (
     Grant,
     Method,
     Modes,
+    ReaderCertificates,
     Row,
     decode_row,
     encode_row,
@@ -59,7 +62,7 @@ def test_different_rows_have_different_bytes(one: Row, other: Row) -> None:
 def place(row: Row) -> tuple[object, ...]:
     """Say again, without bytes, what place a row takes."""
     match row:
-        case Door() | Calendar() | CardIssuers():
+        case Door() | Calendar() | CardIssuers() | ReaderCertificates():
             return (type(row),)
         case Schedule():
             return (type(row), row.id)
@@ -87,6 +90,8 @@ def test_a_prefix_finds_nothing_but_grants(key: bytes, plan: int, row: Row) -> N
 
 def test_keys_are_what_is_stored_on_readers_already() -> None:
     assert row_key(Door(5, ())) == DOOR_KEY == b"\x01"
+    assert row_key(CardIssuers()) == CARD_ISSUERS_KEY == b"\x00"
+    assert row_key(ReaderCertificates()) == READER_CERTIFICATES_KEY == b"\x00\x01"
     assert row_key(Calendar(5, (OffsetFrom(0, 0),))) == CALENDAR_KEY == b"\x02"
     assert row_key(Schedule(258, ())) == schedule_key(258) == bytes.fromhex("030000000000000102")
     assert row_key(Grant(b"abcd", 258, 1, 1)) == bytes.fromhex("0404616263640000000000000102")
@@ -239,6 +244,10 @@ def test_a_grant_out_of_bounds_is_refused_by_name(member: str, value: object) ->
         [2, 100, [[0, 0]], [[5, 5, 0]]],
         [2, 100, [[0, 0]], [[5, 5, 17]]],
         [3, 0, []],
+        [6, [bytes(15), bytes(65), b"c"]],
+        [6, [bytes(16), bytes(64), b"c"]],
+        [6, [bytes(16), bytes(65), b""]],
+        [6, None, [bytes(65), bytes(137)]],
         [3, 1, [[7, [0, 1]]]],
         [3, 1, [[0, [5, 5]]]],
         [3, 1, [[0, [0, 1]]] * 85],

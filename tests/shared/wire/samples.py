@@ -81,7 +81,7 @@ SAMPLES: tuple[Message, ...] = (
         journal=JOURNAL,
         next_seq=100,
         software="0.1.0",
-        aliro_key=KEY,
+        wallet_key=KEY,
     ),
     Ack(reader=READER, session=SESSION, plan=PLAN, deny_counter=7),
     EventBatch(
@@ -116,7 +116,7 @@ BY_TYPE: dict[str, Message] = {str(type(one).__struct_config__.tag): one for one
 
 # What a message may leave out, as it stands on the wire.
 OPTIONAL: dict[str, frozenset[str]] = {
-    "hello": frozenset({"aliro_key"}),
+    "hello": frozenset({"wallet_key"}),
     "plan": frozenset({"put", "delete"}),
     "pulse": frozenset({"override"}),
     "state": frozenset({"mode", "contact", "health", "devices"}),
@@ -194,7 +194,7 @@ STRATEGIES: dict[type[Message], st.SearchStrategy[Message]] = {
     ),
     Hello: st.builds(
         Hello,
-        aliro_key=st.none() | st.binary(min_size=65, max_size=65),
+        wallet_key=st.none() | st.binary(min_size=65, max_size=65),
         reader=readers,
         session=nonces,
         nonce=nonces,
