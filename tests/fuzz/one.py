@@ -9,7 +9,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["shared"]):
+with atheris.instrument_imports(include=["shared", "controller.intent"]):
     from tests.fuzz.targets import BY_NAME
 
 if __name__ == "__main__":

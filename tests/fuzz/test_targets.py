@@ -38,7 +38,7 @@ def test_nothing_drags_it_down(target: Target, byte: int) -> None:
 
 
 @QUICK
-@given(st.lists(st.binary(max_size=255), max_size=6))
+@given(st.lists(st.binary(max_size=300), max_size=6))
 def test_a_conversation_is_cut_where_it_was_joined(said: list[bytes]) -> None:
     assert list(pieces(conversation(*said))) == said
 
