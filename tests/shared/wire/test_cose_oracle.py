@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import subprocess
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ from shared.credential.aliro.documents.messages import DocumentType, IssuerAuth
 from shared.credential.aliro.documents.security import Validity
 from shared.credential.p256 import PrivateKey
 from shared.wire import cose
+from tests.oracle import environment
 from tests.shared.credential.keys import key
 
 pytestmark = pytest.mark.slow
 
 WANTED = "cwt>=3,<4"
-INSTALL_SECONDS = 50
 SIGNER, STRANGER = key("signer"), key("stranger")
 KID = cose.key_id(SIGNER.public)
 SECRET = hashlib.sha256(b"pairwise").digest()
@@ -72,25 +71,7 @@ json.dump({
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that has `cwt`, or a skip that says why there is none."""
-    folder = tmp_path_factory.mktemp("oracle")
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "10"]
-    try:
-        done = subprocess.run(
-            [*pip, "--only-binary", ":all:", "--disable-pip-version-check", WANTED],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"installing {WANTED} took over {INSTALL_SECONDS} s: is an index reachable?")
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["pip said nothing"]
-        pytest.skip(f"could not install {WANTED} (is an index reachable?): {last[0][:120]}")
-    return python
+    return environment(tmp_path_factory.mktemp("oracle"), WANTED)
 
 
 def ask(
