@@ -63,7 +63,7 @@ def _piv(
 
     native = content.key.native if isinstance(content.key, PrivateKey) else content.key
     checks = [_load(content.certificate, issuer), bare.check_known(native)]
-    return nfc_flow(name, Card([content.application()]), prepare, checks)
+    return nfc_flow(name, Card(content.applications()), prepare, checks)
 
 
 def _load(der: bytes, issuer: x509.Certificate | None) -> Callable[[], object]:

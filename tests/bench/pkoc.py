@@ -154,7 +154,7 @@ def _nfc(name: str, content: Pkoc, supplier: issuers.Supplier, published: Air) -
 
     return nfc_flow(
         name,
-        Card([content.application()]),
+        Card(content.applications()),
         lambda: dialogue,
         checks,
         published=published,

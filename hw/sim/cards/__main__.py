@@ -7,20 +7,18 @@ import asyncio
 import json
 import sys
 import time
-import uuid
 from importlib.metadata import version
 from pathlib import Path
 
-from hw.sim.cards import issuers, mischief
+from hw.sim.cards import arguments, issuers, mischief
+from hw.sim.cards.documents import DocumentIssuer
 from hw.sim.cards.held import Aliro, Content, HeldCard, Piv, Pkoc, new_card, new_p256, new_rsa
 from hw.sim.cards.issuers import Authority, Supplier
 from hw.sim.cards.mischief import Mischief
 from hw.sim.phone import tap_nfc, wallet
 from hw.sim.phone.showing import address, show
-from hw.sim.phone.tap import PATIENCE, Light
+from hw.sim.phone.tap import Light
 from hw.sim.private_file import PrivateFileError, locked
-from shared.credential.errors import RuleBroken
-from shared.credential.p256 import PublicKey
 
 EXAMPLES = """\
 Exit code: 0 granted or done, 1 refused at the door, 2 trouble.
@@ -39,18 +37,25 @@ What a phone wallet holds (Aliro), for all doors of a site that have `aliro-nfc`
 both in the site's `wallet_group`:
   doorward-card make aliro "Ada's wallet" --group IDENTIFIER --group-key PUBLIC_KEY
 
+Somebody who signs rights for wallets, for doors with `aliro-nfc-document` that ask for element
+"door"; and how a wallet is taken back: with the next rights that are shared, or by its key:
+  doorward-card sharer sharer.json                   # prints the key to trust
+  doorward-card share sharer.json "Ada's wallet" --hours "mon-fri 09:00-17:30" --days 2
+  doorward-card revoke sharer.json "Ada's wallet"    # prints its key, for `refused_keys`
+
 A card that has nothing but its number, for doors with `card-number`, and any card at a door:
   doorward-card make uid "Old card"
   doorward-card tap --reader 127.0.0.1:9100 --lamp 127.0.0.1:9200 --card "Green card"
 
 `make` and `list` print what to register: credential type and value. With --json all print what
-the API takes: bodies for /people/ID/credentials, and parts of a site's `card_issuers`.
+the API takes: bodies for /people/ID/credentials, parts of a site's `card_issuers`, and
+`refused_keys`.
 """
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> None:
     """Do what the command line says, and exit with what the holder saw."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(argv)
     if options.wallet is None:
         options.wallet = wallet.default_path()
     try:
@@ -74,6 +79,37 @@ def _authority(options: argparse.Namespace) -> int:
     made = issuers.new_authority(options.name, issuers.instant(time.time()))
     issuers.create(options.file, made)
     _show(options, made.pem, "authorities", made.pem)
+    return 0
+
+
+def _sharer(options: argparse.Namespace) -> int:
+    made = DocumentIssuer(new_p256())
+    issuers.create(options.file, made)
+    point = made.key.public.point.hex()
+    _show(options, point, "document_issuers", point)
+    return 0
+
+
+def _share(options: argparse.Namespace) -> int:
+    match issuers.load(options.file):
+        case DocumentIssuer() as issuer:
+            pass
+        case _:
+            raise ValueError(f"{options.file}: make one that shares by `doorward-card sharer`")
+    card = wallet.load(options.wallet).find_card(options.card)
+    if not isinstance(card.content, Aliro):
+        raise ValueError(f"{card.name} is no phone wallet: it carries no documents")  # noqa: TRY004
+    now, seconds = int(time.time()), options.days * 86_400
+    holder = card.content.credential.key.public
+    access = issuer.access(holder, now, seconds, element=options.element, hours=options.hours)
+    more = [issuer.revocation(now, seconds)] if issuer.revoked else []
+    card.content.carry(access, *more)
+    wallet.change_card(options.wallet, card)
+    until = issuers.instant(now + seconds).isoformat().replace("+00:00", "Z")
+    if options.json:
+        print(json.dumps({"label": card.name, "public_key": holder.point.hex(), "until": until}))
+    else:
+        print(f"{card.name}: may open doors that ask for {options.element!r}, until {until}")
     return 0
 
 
@@ -114,11 +150,15 @@ def _revoke(options: argparse.Namespace) -> int:
         match issuers.load(options.file), card.content:
             case Authority() as authority, Piv() as content:
                 authority = authority.without(content)
+                issuers.save(options.file, authority)
+                pem = authority.revocation_list(issuers.instant(time.time()), options.days)
+                _show(options, pem, "revocation_lists", pem)
+            case DocumentIssuer() as sharer, Aliro(credential):
+                issuers.save(options.file, sharer.without(credential.key.public))
+                point = credential.key.public.point.hex()
+                _show(options, point, "refused_keys", {"public_key": point, "cause": "revoked"})
             case _:
-                raise ValueError("only an authority revokes, and only PIV cards")
-        issuers.save(options.file, authority)
-    pem = authority.revocation_list(issuers.instant(time.time()), options.days)
-    _show(options, pem, "revocation_lists", pem)
+                raise ValueError("an authority revokes PIV cards, and a sharer phone wallets")
     return 0
 
 
@@ -129,7 +169,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace, text: str, part: str, value: object) -> None:
-    """Print an issuer as `text`, or as that `part` of `card_issuers`."""
+    """Print an issuer as `text`, or as that `part` of a site's settings."""
     print(json.dumps({part: [value]}) if options.json else text.rstrip())
 
 
@@ -158,27 +198,6 @@ def _tap(options: argparse.Namespace) -> int:
     return show(seen, as_json=options.json)
 
 
-def _group(text: str) -> bytes:
-    try:
-        return uuid.UUID(text).bytes
-    except ValueError:
-        raise argparse.ArgumentTypeError("a group is an identifier of 32 hex digits") from None
-
-
-def _group_key(text: str) -> PublicKey:
-    try:
-        return PublicKey.parse(bytes.fromhex(text))
-    except (ValueError, RuleBroken):
-        raise argparse.ArgumentTypeError("a key is a point of 130 hex digits, 04...") from None
-
-
-def _days(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 36_500:
-        raise argparse.ArgumentTypeError("give a number of days from 1 to 36500")
-    return number
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doorward-card",
@@ -201,61 +220,22 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--json", action="store_true", help="print JSON, for programs")
         return made
 
-    _add_issuers(
+    arguments.add_issuers(
         command("supplier", _supplier, "make a supplier of PKOC cards, and print its QR code"),
         command("authority", _authority, "make an authority for PIV cards, print its certificate"),
+        command("sharer", _sharer, "make one who shares rights with wallets, and print its key"),
     )
-    _add_make(command("make", _make, "make a card, and print what to register"))
-    revoke = command("revoke", _revoke, "have an authority revoke a card, and print its list")
-    revoke.add_argument("file", type=Path, help="the authority's file")
+    arguments.add_share(
+        command("share", _share, "sign a wallet the right to open doors for some days")
+    )
+    arguments.add_make(command("make", _make, "make a card, and print what to register"))
+    revoke = command("revoke", _revoke, "have its issuer revoke a card, print list or key")
+    revoke.add_argument("file", type=Path, help="the authority's, or sharer's, file")
     revoke.add_argument("card", help="the card's name")
-    revoke.add_argument("--days", type=_days, default=30, help="how long the list is good")
+    revoke.add_argument("--days", type=arguments.days, default=30, help="how long the list is good")
     command("list", _list, "list the cards, and what to register; no secrets")
-    _add_tap(command("tap", _tap, "hold a card to a reader"))
+    arguments.add_tap(command("tap", _tap, "hold a card to a reader"))
     return parser
-
-
-def _add_issuers(supplier: argparse.ArgumentParser, authority: argparse.ArgumentParser) -> None:
-    for parser in (supplier, authority):
-        parser.add_argument("file", type=Path, help="where its key is kept; must be new")
-    supplier.add_argument("--reference", help="16 of A-Z and 0-9 (default: drawn)")
-    authority.add_argument("name", nargs="?", default="Doorward demo authority")
-
-
-def _add_make(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", choices=("pkoc", "piv", "aliro", "uid"))
-    parser.add_argument("name", nargs="?", default="Card")
-    parser.add_argument("--issuer", type=Path, metavar="FILE", help="who certifies it")
-    parser.add_argument(
-        "--group",
-        type=_group,
-        metavar="IDENTIFIER",
-        help="Aliro: whose doors, in the site's `wallet_group` in the API",
-    )
-    parser.add_argument(
-        "--group-key",
-        type=_group_key,
-        metavar="KEY",
-        help="Aliro: who certifies their readers, `public_key` there",
-    )
-    parser.add_argument("--rsa", action="store_true", help="a PIV card with an RSA key")
-    parser.add_argument(
-        "--days", type=_days, default=365, help="of the certificate (default: %(default)s)"
-    )
-
-
-def _add_tap(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--reader", required=True, metavar="HOST:PORT", help="its NFC field")
-    parser.add_argument(
-        "--lamp", metavar="HOST:PORT", help="the simulated door, to see what its lamp says"
-    )
-    parser.add_argument("--card", metavar="NAME", help="default: the newest")
-    parser.add_argument(
-        "--misbehave", choices=[each.value for each in Mischief], help="break the card's word"
-    )
-    parser.add_argument(
-        "--patience", type=float, default=PATIENCE, help="seconds (default: %(default)g)"
-    )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
     {"name", "made", "uid", "pkoc": {"secret", "certified": {"secret", "certificate"} or null}}
     {"name", "made", "uid", "piv": {"secret", "certificate"}}
-    {"name", "made", "uid", "aliro": {"secret", "group", "group_key", "known": {…}}}
+    {"name", "made", "uid", "aliro": {"secret", "group", "group_key", "known": {…}, "documents"}}
     {"name", "made", "uid"}                                    nothing but its serial number
 
 All bytes are in hex; a PIV key is PKCS #8, the others are scalars of 32 bytes. `known` has what a
-phone wallet and the readers that it has opened share, by reader identifier.
+phone wallet and the readers that it has opened share, by reader identifier; `documents` what it
+carries for its holder.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from shared.credential.aliro.credential import Credential
-from shared.credential.aliro.holder import Supplies, UserDevice
+from shared.credential.aliro.documents.encoding import write_date
+from shared.credential.aliro.documents.messages import Document, DocumentType
+from shared.credential.aliro.documents.security import SecurityObject
+from shared.credential.aliro.holder import Supplies
+from shared.credential.aliro.offer import Signaling
+from shared.credential.aliro.step_up_holder import DocumentDevice, StepUpApplication
 from shared.credential.card import Application
 from shared.credential.p256 import PrivateKey, PublicKey
 from shared.credential.piv.holder import CardPrivateKey, PivApplication
@@ -49,8 +55,8 @@ class Pkoc:
     key: PrivateKey = field(repr=False)
     certified: Certified | None = field(default=None, repr=False)
 
-    def application(self) -> Application:
-        return PkocApplication(self.key, certified=self.certified)
+    def applications(self) -> list[Application]:
+        return [PkocApplication(self.key, certified=self.certified)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,8 @@ class Piv:
     key: CardPrivateKey = field(repr=False)
     certificate: bytes = field(repr=False)
 
-    def application(self) -> Application:
-        return PivApplication(self.key, CertificateObject(self.certificate))
+    def applications(self) -> list[Application]:
+        return [PivApplication(self.key, CertificateObject(self.certificate))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +81,21 @@ class Aliro:
         """With a fresh key, for the doors of `group`, which prove `group_key`."""
         return cls(Credential(new_p256(), group, group_key))
 
-    def application(self) -> Application:
+    def applications(self) -> list[Application]:
         supplies = Supplies(new_p256, secrets.token_bytes, now=lambda: int(time.time()))
-        return UserDevice([self.credential], supplies)
+        device = DocumentDevice([self.credential], supplies)
+        return [device, StepUpApplication(device)]
+
+    def carry(self, *documents: Document) -> None:
+        """Have `documents` for doors that ask, each in the place of one of its type."""
+        credential = self.credential
+        kinds = {each.kind for each in documents}
+        kept = tuple(each for each in credential.documents if each.kind not in kinds)
+        credential.documents = (*kept, *documents)
+        signed = {each.kind: _signed(each) for each in credential.documents}
+        credential.access_signed = signed.get(DocumentType.ACCESS.value)
+        credential.revocation_signed = signed.get(DocumentType.REVOCATION.value)
+        credential.signaling |= Signaling.SELECT_STEP_UP
 
 
 Content: TypeAlias = Pkoc | Piv | Aliro | None
@@ -192,7 +210,9 @@ def _pkoc(value: Any) -> Pkoc:
 def _aliro_json(credential: Credential) -> dict[str, Any]:
     known = {reader.hex(): key.hex() for reader, key in credential.kpersistents.items()}
     group, key = credential.group.hex(), credential.group_key.point.hex()
-    return {**_secret(credential.key), "group": group, "group_key": key, "known": known}
+    plain = {**_secret(credential.key), "group": group, "group_key": key, "known": known}
+    documents = [each.encode().hex() for each in credential.documents]
+    return {**plain, "documents": documents}
 
 
 def _aliro(value: Any) -> Aliro:
@@ -200,7 +220,16 @@ def _aliro(value: Any) -> Aliro:
     credential = Credential(_load_secret(value), bytes.fromhex(value["group"]), group_key)
     for reader, key in value["known"].items():
         credential.remember(bytes.fromhex(reader), bytes.fromhex(key))
-    return Aliro(credential)
+    held = Aliro(credential)
+    if documents := value.get("documents"):
+        held.carry(*(Document.decode(bytes.fromhex(each)) for each in documents))
+    return held
+
+
+def _signed(document: Document) -> bytes:
+    """When its issuer signed it, as a reader is told."""
+    said = SecurityObject.decode(document.issuer_auth.payload)
+    return write_date(said.validity.signed).encode()
 
 
 def _pkcs8(key: CardPrivateKey) -> str:

@@ -1,10 +1,11 @@
-"""Those who issue cards with certificates, made up for simulations; one of them in each file.
+"""Those who issue cards, certificates, documents, made up for simulations; one in each file.
 
     {"version": 1, "supplier": {"reference", "secret"}}                       of PKOC cards
     {"version": 1, "authority": {"name", "secret", "certificate", "revoked"}} of PIV cards
+    {"version": 1, "documents": {"secret", "revoked"}}                        for phone wallets
 
-`secret` is a P-256 scalar in hex, `certificate` PEM, `revoked` serial numbers in hex. Like a
-wallet, a file is nobody else's to read.
+`secret` is a P-256 scalar in hex, `certificate` PEM, `revoked` serial numbers, or hashes of
+credentials, in hex. Like a wallet, a file is nobody else's to read.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from hw.sim import private_file
+from hw.sim.cards.documents import DocumentIssuer
 from hw.sim.cards.held import Piv, Pkoc, new_p256
 from hw.sim.private_file import PrivateFileError
 from shared.credential.errors import RuleBroken
@@ -111,7 +113,7 @@ class Authority:
         return builder.sign(self.key.native, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
-Issuer: TypeAlias = Supplier | Authority
+Issuer: TypeAlias = Supplier | Authority | DocumentIssuer
 
 
 def new_supplier(reference: str | None = None) -> Supplier:
@@ -152,7 +154,9 @@ def load(path: Path) -> Issuer:
     """Read a file. Raises `PrivateFileError`."""
     text = private_file.read(path)
     if text is None:
-        raise PrivateFileError(f"{path}: no issuer; make one: doorward-card supplier, or authority")
+        raise PrivateFileError(
+            f"{path}: no issuer; make one: doorward-card supplier, authority, or sharer"
+        )
     try:
         return _issuer(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError, RuleBroken) as error:
@@ -195,13 +199,18 @@ def _plain(issuer: Issuer) -> dict[str, Any]:
             kept = {"name": name, "secret": secret, "certificate": issuer.pem}
             serials = [f"{serial:x}" for serial in revoked]
             return {"version": VERSION, "authority": {**kept, "revoked": serials}}
+        case DocumentIssuer(revoked=hashes):
+            revoked_by = [each.hex() for each in hashes]
+            return {"version": VERSION, "documents": {"secret": secret, "revoked": revoked_by}}
 
 
 def _issuer(value: Any) -> Issuer:
     if value["version"] != VERSION:
         raise ValueError("another version")
-    kept = value["supplier"] if "supplier" in value else value["authority"]
+    (kept,) = (value[kind] for kind in ("supplier", "authority", "documents") if kind in value)
     key = PrivateKey.from_bytes(bytes.fromhex(kept["secret"]))
+    if "documents" in value:
+        return DocumentIssuer(key, tuple(map(bytes.fromhex, kept["revoked"])))
     if "supplier" in value:
         return Supplier(str(kept["reference"]), key)
     certificate = x509.load_pem_x509_certificate(kept["certificate"].encode())

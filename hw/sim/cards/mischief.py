@@ -28,7 +28,7 @@ class Mischief(enum.Enum):
     """What a card does wrong."""
 
     WRONG_SIGNATURE = "wrong-signature"  # the last bit of it is another
-    COPIED_CERTIFICATE = "copied-certificate"  # of another card, whose key it does not have
+    COPIED_CERTIFICATE = "copied-certificate"  # or document, of a card whose key it does not have
     TORN = "torn"  # it leaves the field once it has been selected
     ENDLESS = "endless"  # it always has more to say
 
@@ -49,24 +49,29 @@ def respond(content: Content, mischief: Mischief | None) -> Respond:
         return Card([]).receive
     match mischief:
         case None:
-            return Card([content.application()]).receive
+            return Card(content.applications()).receive
         case Mischief.WRONG_SIGNATURE:
-            return Card([_Forger(content.application(), _SIGNING[type(content)])]).receive
+            signing = _SIGNING[type(content)]
+            return Card([_Forger(each, signing) for each in content.applications()]).receive
         case Mischief.COPIED_CERTIFICATE:
-            return Card([_copied(content).application()]).receive
+            return Card(_copied(content).applications()).receive
         case Mischief.TORN:
-            return _after_select(Card([content.application()]).receive, _leave)
+            return _after_select(Card(content.applications()).receive, _leave)
         case Mischief.ENDLESS:
-            return _after_select(Card([content.application()]).receive, _say_more)
+            return _after_select(Card(content.applications()).receive, _say_more)
 
 
-def _copied(content: Pkoc | Piv | Aliro) -> Pkoc | Piv:
-    """The certificate of `content` on a card with other keys. `ValueError` if there is none."""
+def _copied(content: Pkoc | Piv | Aliro) -> Pkoc | Piv | Aliro:
+    """What others signed for `content`, with other keys. `ValueError` if there is nothing."""
     match content:
         case Pkoc(certified=Certified(certificate=certificate)):
             return Pkoc(new_p256(), Certified(new_p256(), certificate))
+        case Aliro(credential) if credential.documents:
+            copy = Aliro.new(credential.group, credential.group_key)
+            copy.carry(*credential.documents)
+            return copy
         case Pkoc() | Aliro():
-            raise ValueError("this card has no certificate to copy")
+            raise ValueError("this card has no certificate or document to copy")
         case Piv(key=rsa.RSAPrivateKey()):
             return replace(content, key=new_rsa())
         case Piv():

@@ -16,6 +16,7 @@ from controller.intent.credential_types import TYPES
 from hw.sim.cards.__main__ import main
 from hw.sim.cards.held import Aliro, new_p256
 from hw.sim.phone import wallet
+from shared.credential.aliro.documents.messages import Document
 from shared.credential.piv.authorities import Authorities
 from shared.credential.pkoc.provisioning import SupplierCode, decode_credential
 
@@ -120,10 +121,13 @@ def test_json_is_what_the_api_takes(tmp_path: Path, capsys: pytest.CaptureFixtur
         (("make", "pkoc", "x", "--issuer", "none.json"), "no issuer"),
         (("supplier", "supplier.json"), "not replaced"),
         (("supplier", "new.json", "--reference", "x"), "16 capital letters"),
-        (("revoke", "supplier.json", "Old"), "only an authority revokes"),
-        (("revoke", "authority.json", "Old"), "only an authority revokes"),
+        (("revoke", "supplier.json", "Old"), "an authority revokes PIV cards"),
+        (("revoke", "authority.json", "Old"), "an authority revokes PIV cards"),
         (("revoke", "authority.json", "Blue"), "there are: 'Old'"),
         (("make", "aliro", "--group", "0" * 32), "takes --group and --group-key"),
+        (("share", "sharer.json", "Old"), "no phone wallet"),
+        (("share", "supplier.json", "Old"), "doorward-card sharer"),
+        (("revoke", "sharer.json", "Old"), "a sharer phone wallets"),
         (("tap", "--reader", "9100"), "write 127.0.0.1:9100"),
         (("tap", "--reader", "127.0.0.1:9", "--misbehave", "torn"), "asked nothing"),
     ],
@@ -137,7 +141,7 @@ def test_trouble_is_said_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("supplier", "supplier.json") == run("authority", "authority.json") == 0
-    assert run("make", "uid", "Old") == 0
+    assert run("sharer", "sharer.json") == run("make", "uid", "Old") == 0
     capsys.readouterr()
     assert run(*arguments) == 2
     [line] = capsys.readouterr().err.splitlines()
@@ -161,6 +165,47 @@ def test_a_credential_of_a_phone_wallet(purse: Path, capsys: pytest.CaptureFixtu
     [read] = wallet.load(purse).cards
     assert isinstance(read.content, Aliro)
     assert read.content.credential.kpersistents == {b"r" * 32: b"k" * 32}
+
+
+def test_rights_are_shared_and_taken_back(
+    tmp_path: Path, purse: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*arguments: str | Path) -> Any:
+        assert run(*arguments, "--json") == 0
+        return json.loads(capsys.readouterr().out)
+
+    file, point = tmp_path / "sharer.json", new_p256().public.point.hex()
+    assert list(said("sharer", file)) == ["document_issuers"]
+    for name in ("Ada", "Ben"):
+        assert run("make", "aliro", name, "--group", "0" * 32, "--group-key", point) == 0
+    capsys.readouterr()
+    assert run("share", file, "Ada", "--element", "gate", "--hours", "sat 10:00-12:00") == 0
+    assert capsys.readouterr().out.startswith("Ada: may open doors that ask for 'gate', until 20")
+    [document] = _carried(purse, "Ada")
+    assert document.items[0].item.element == "gate"
+
+    refused = said("revoke", file, "Ada")["refused_keys"]
+    shared = said("share", file, "Ben", "--days", "1")
+    assert refused == [{"public_key": _point(purse, "Ada"), "cause": "revoked"}]
+    assert (shared["label"], shared["public_key"]) == ("Ben", _point(purse, "Ben"))
+    assert [each.kind for each in _carried(purse, "Ben")] == ["aliro-a", "aliro-r"]
+
+
+def test_hours_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("share", "sharer.json", "--hours", "always") == 2
+    assert "mon-fri 09:00-17:30" in capsys.readouterr().err
+
+
+def _carried(purse: Path, name: str) -> tuple[Document, ...]:
+    content = wallet.load(purse).find_card(name).content
+    assert isinstance(content, Aliro)
+    return content.credential.documents
+
+
+def _point(purse: Path, name: str) -> str:
+    content = wallet.load(purse).find_card(name).content
+    assert isinstance(content, Aliro)
+    return content.credential.key.public.point.hex()
 
 
 @pytest.mark.parametrize(
