@@ -77,11 +77,13 @@ class PivApplication:
 
 def _raise(key: rsa.RSAPrivateNumbers, block: bytes) -> ResponseAPDU:
     """What a card does with a block: no padding is looked at."""
-    number, modulus = int.from_bytes(block, "big"), key.public_numbers.n
-    if len(block) != RSA_BYTES or number >= modulus:
+    number = int.from_bytes(block, "big")
+    if len(block) != RSA_BYTES or number >= key.public_numbers.n:
         return _status(SW.WRONG_DATA)
-    signature = pow(number, key.d, modulus).to_bytes(RSA_BYTES, "big")
-    return ResponseAPDU(encode_signature(signature), SW.OK)
+    # By way of both primes: a reader gives a card 77 ms, of which this takes a third as much.
+    by_p, by_q = pow(number, key.dmp1, key.p), pow(number, key.dmq1, key.q)
+    raised = by_q + key.q * ((by_p - by_q) * key.iqmp % key.p)
+    return ResponseAPDU(encode_signature(raised.to_bytes(RSA_BYTES, "big")), SW.OK)
 
 
 def _status(sw: SW) -> ResponseAPDU:
