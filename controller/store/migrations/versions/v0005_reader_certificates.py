@@ -17,16 +17,15 @@ _SITE = sa.table("site", sa.column("id"), sa.column("wallet_group", sa.LargeBina
 
 def upgrade() -> None:
     """Add the columns; every site that there is gets a group of its own."""
-    with op.batch_alter_table("site") as table:
-        group = sa.LargeBinary(length=16)
-        table.add_column(sa.Column("wallet_group", group, nullable=False, server_default=""))
+    group = sa.LargeBinary(length=16)
+    op.add_column("site", sa.Column("wallet_group", group, nullable=False, server_default=""))
     connection = op.get_bind()
     for (number,) in connection.execute(sa.select(_SITE.c.id)).all():
         fresh = {"wallet_group": secrets.token_bytes(16)}
         connection.execute(sa.update(_SITE).where(_SITE.c.id == number).values(fresh))
-    with op.batch_alter_table("reader") as table:
-        table.add_column(sa.Column("aliro_key", sa.LargeBinary(length=65), nullable=True))
-    with op.batch_alter_table("door") as table:
-        table.add_column(
-            sa.Column("reader_certificate", sa.Boolean(), nullable=False, server_default=sa.false())
-        )
+    op.add_column("reader", sa.Column("aliro_key", sa.LargeBinary(length=65), nullable=True))
+    # A plain column, so that SQLite adds it: doors are not to be moved to another table.
+    shown = sa.Column[bool](
+        "reader_certificate", sa.Boolean(), nullable=False, server_default=sa.text("0")
+    )
+    op.add_column("door", shown)
