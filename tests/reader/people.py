@@ -13,6 +13,7 @@ from shared.credential.p256 import PrivateKey
 from shared.credential.pkoc.ble_holder import Ending, HolderSession
 from shared.credential.pkoc.identity import Keyring, KnownReader
 from shared.credential.pkoc.nfc_holder import PkocApplication
+from shared.credential.pkoc.reader_certificate import Issuers
 from shared.credential.session import Finished, Send
 from tests.reader.keys import KEYS, LOCATION, SITE
 from tests.shared.credential.keys import key
@@ -120,12 +121,15 @@ class PhoneLink:
         credential: PrivateKey,
         keyring: Keyring = KNOWN,
         *,
+        issuers: Issuers | None = None,
         spoil: Callable[[bytes], bytes] = lambda message: message,
     ) -> Ending:
         """Be a phone with `credential`, until it knows the result."""
         now = asyncio.get_running_loop().time
         ephemeral = key(f"ephemeral of {id(self)}")
-        session = HolderSession(credential, ephemeral, keyring, last_update=0, now=now())
+        session = HolderSession(
+            credential, ephemeral, keyring, last_update=0, now=now(), issuers=issuers
+        )
         while True:
             message = await self.to_phone.get()
             step = session.lost() if message is None else session.receive(message, now())

@@ -11,12 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from controller.card_issuers import row_of
+from controller.compiler.certificates import certificates_row
 from controller.compiler.offsets import compile_offsets
 from controller.store import tables as t
 from controller.timetable import schedule_row
 from shared.access.calendar import Holiday
 from shared.access.plan import plan_of
 from shared.access.rows import Calendar, Door, Flag, Grant, Method, Modes, Row
+from tests.controller.keys import ISSUER
 
 T = TypeVar("T", bound=t.Base)
 Entry = tuple[str, Grant]
@@ -60,7 +62,7 @@ class Everything:
         return {
             reader.id: plan_of(
                 [
-                    *(self._frame(reader.door_id) if reader.door_id else ()),
+                    *(self._frame(reader) if reader.door_id else ()),
                     *(grant for at, grant in entries if at == reader.id),
                 ]
             )
@@ -126,9 +128,9 @@ class Everything:
         at = {(row.reader_id, row.plan_id) for row in counts}
         return at | {("", 0) for row in claims if not row.settled}
 
-    def _frame(self, number: int) -> list[Row]:
-        door = self.one(t.Door, number)
-        plans = {row.plan_id for row in self.all(t.AccessPlanDoor) if row.door_id == number}
+    def _frame(self, reader: t.Reader) -> list[Row]:
+        door = self.one(t.Door, reader.door_id or 0)
+        plans = {row.plan_id for row in self.all(t.AccessPlanDoor) if row.door_id == door.id}
         used = Counter(self.one(t.AccessPlan, plan).schedule_id for plan in plans)
         used[door.unlock_schedule_id] += 1
         schedules = [row for row in self.all(t.Schedule) if used[row.id]]
@@ -152,12 +154,18 @@ class Everything:
             ),
             self._calendar(self.one(t.Site, door.site_id)),
             *self._issuers(self.one(t.Site, door.site_id), door),
+            *self._certificates(self.one(t.Site, door.site_id), door, reader),
             *(schedule_row(row.id, row.times, row.holidays) for row in schedules),
         ]
 
     def _issuers(self, site: t.Site, door: t.Door) -> list[Row]:
         asked = any(method.endswith("-validated") for method in door.methods)
         return [row_of(site.card_issuers)] if asked and site.card_issuers else []
+
+    def _certificates(self, site: t.Site, door: t.Door, reader: t.Reader) -> list[Row]:
+        asked = door.reader_certificate or "aliro-nfc" in door.methods
+        known = reader.aliro_key is not None and reader.pkoc_key is not None
+        return [certificates_row(ISSUER, site, door, reader)] if asked and known else []
 
     def _calendar(self, site: t.Site) -> Calendar:
         until = site.offsets_until // 1000

@@ -33,6 +33,7 @@ from controller.intent import (
     readers,
     schedules,
     sites,
+    wallet_keys,
 )
 from controller.intent.installation import renew_calendars
 from controller.problems import Problem
@@ -43,7 +44,7 @@ from controller.store.uow import UnitOfWork
 from shared.wire.proofs import redeem_proof
 from tests.controller.building import CONTROLLER, ReaderKeys
 from tests.controller.conftest import NOON, Clock, share_statements
-from tests.controller.keys import hex_key, load_issuer, private_key
+from tests.controller.keys import hex_key, load_issuer, point, private_key
 
 DAY = 86_400_000
 ZONES = ["UTC", "Europe/London", "America/New_York", "Asia/Kathmandu"]
@@ -362,7 +363,8 @@ class Operators(RuleBasedStateMachine):
             random,
             name=f"n{next(self.names)}",
             site_id=self.one(random, t.Site),
-            methods=random.sample(doors.DEFAULT_METHODS, random.randint(1, 2)),
+            methods=random.sample([*doors.DEFAULT_METHODS, "aliro-nfc"], random.randint(1, 3)),
+            reader_certificate=random.random() < 0.5,
             release_seconds=random.randint(1, 3),
             release_extended_seconds=random.randint(4, 6),
             held_after_seconds=random.randint(10, 12),
@@ -407,6 +409,11 @@ class Operators(RuleBasedStateMachine):
     @rule(random=RANDOMS)
     def enrol_reader(self, random: Random) -> None:
         self.use_token(random.choice(self.tokens[-3:]))
+
+    @rule(random=RANDOMS)
+    def a_reader_names_its_key_for_wallets(self, random: Random) -> None:
+        said = {self.one(random, t.Reader): point(random.randint(0, 40))}
+        self.edit(lambda uow: wallet_keys.take(uow, said))
 
     @rule(random=RANDOMS)
     def remove_something(self, random: Random) -> None:

@@ -9,7 +9,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from controller.identity.keys import AGREEMENT, SIGNING, KeyFileError, load_keys
+from controller.identity.keys import (
+    AGREEMENT,
+    ISSUER,
+    SIGNING,
+    KeyFileError,
+    load_issuer,
+    load_keys,
+)
 
 NAMES = (SIGNING, AGREEMENT)
 
@@ -133,3 +140,45 @@ class TestLaterStarts:
             load_keys(tmp_path, first_start=False)
         assert secret.hex() not in str(raised.value)
         assert raised.value.__cause__ is None
+
+
+class TestIssuer:
+    """Made once in the life of an installation, which knows it by its fingerprint."""
+
+    def test_is_made_private_and_found_again(self, tmp_path: Path) -> None:
+        made = load_issuer(tmp_path, None)
+        assert (tmp_path / ISSUER).stat().st_mode & 0o777 == 0o600
+        assert load_issuer(tmp_path, made.fingerprint).fingerprint == made.fingerprint
+
+    def test_a_start_that_was_cut_short_goes_on_with_the_file_it_made(self, tmp_path: Path) -> None:
+        made = load_issuer(tmp_path, None)
+        assert load_issuer(tmp_path, None).fingerprint == made.fingerprint
+
+    def test_a_missing_file_is_not_made_anew(self, tmp_path: Path) -> None:
+        made = load_issuer(tmp_path, None)
+        (tmp_path / ISSUER).unlink()
+        with pytest.raises(KeyFileError, match=rf"{ISSUER} is missing: put {ISSUER} back.*phones"):
+            load_issuer(tmp_path, made.fingerprint)
+        assert not (tmp_path / ISSUER).exists()
+
+    def test_another_one_is_refused(self, tmp_path: Path) -> None:
+        made = load_issuer(tmp_path, None)
+        put(tmp_path / ISSUER, pem(ec.generate_private_key(ec.SECP256R1())))
+        with pytest.raises(KeyFileError, match=rf"began with: put {ISSUER} back from a backup"):
+            load_issuer(tmp_path, made.fingerprint)
+
+    @pytest.mark.parametrize("known", [False, True])
+    def test_a_damaged_or_exposed_one_is_refused(self, tmp_path: Path, known: bool) -> None:
+        fingerprint = load_issuer(tmp_path, None).fingerprint if known else None
+        put(tmp_path / ISSUER, b"-----BEGIN")
+        with pytest.raises(KeyFileError, match="is damaged"):
+            load_issuer(tmp_path, fingerprint)
+        (tmp_path / ISSUER).chmod(0o640)
+        with pytest.raises(KeyFileError, match=r"mode 0640.*chmod 600"):
+            load_issuer(tmp_path, fingerprint)
+
+    def test_nothing_shows_a_secret(self, tmp_path: Path) -> None:
+        site = load_issuer(tmp_path, None).of(bytes(16))
+        shown = f"{site!r} {site.aliro!r} {site.pkoc!r}"
+        for key in (site.aliro, site.pkoc):
+            assert key.secret_bytes().hex() not in shown
