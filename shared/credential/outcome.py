@@ -48,6 +48,7 @@ class Reason(enum.Enum):
     FLOW_NOT_ALLOWED = "flow_not_allowed"  # a weaker flow than this door, or this session, accepts
     OUT_OF_ORDER = "out_of_order"  # a message that has no place here
     NOT_THIS_STANDARD = "not_this_standard"  # the card does not know the application: try another
+    UNAVAILABLE = "unavailable"  # it does, and does not serve or has nothing in it: try another
     CARD_ERROR = "card_error"  # the card knows the application and answered with an error
     MTU_TOO_SMALL = "mtu_too_small"  # the link cannot carry the standard's messages
     TIMEOUT = "timeout"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from shared.credential.apdu import SW, CommandAPDU, describe
+from shared.credential.apdu import SW, ResponseAPDU, describe
 from shared.credential.errors import RuleBroken
 from shared.credential.exchange import Dialogue, exchange
 from shared.credential.outcome import (
@@ -62,18 +62,25 @@ def dialogue(
 
 def _dialogue(message: bytes, own_keys: OwnKeys, trust: Trust) -> Dialogue[Outcome]:
     check_selected((yield from exchange(SELECT)))
-    kept = CertificateObject.decode((yield from _get("GET DATA", get_data(CARD_AUTHENTICATION))))
-    certificate, key = _read(kept.der)
+    certificate, key = _read((yield from _certificate()))
     if isinstance(key, EccKey) and key.public in own_keys:
         raise RuleBroken(Reason.OWN_KEY, "one of our own keys was shown as a credential")
     issuer = None
     if trust.authorities is not None:
         issuer = trust.authorities.check(certificate, trust.clock)
     command = general_authenticate(key.algorithm, key.challenge(message))
-    signature = decode_signature((yield from _get("GENERAL AUTHENTICATE", command)))
+    answer = yield from exchange(command)
+    signature = decode_signature(_good("GENERAL AUTHENTICATE", answer))
     if not key.verifies(signature, message):
         raise RuleBroken(Reason.BAD_SIGNATURE, "the signature does not cover this transaction")
     return Proven(key.identifier, Standard.PIV, Transport.NFC, Strength.ONE_WAY, issuer)
+
+
+def _certificate() -> Dialogue[bytes]:
+    answer = yield from exchange(get_data(CARD_AUTHENTICATION), rounds=_ROUNDS)
+    if answer.sw in (SW.NOT_FOUND, SW.REFERENCE_NOT_FOUND):
+        raise RuleBroken(Reason.UNAVAILABLE, "the card has no certificate for card authentication")
+    return CertificateObject.decode(_good("GET DATA", answer)).der
 
 
 def _read(der: bytes) -> tuple[x509.Certificate, CardKey]:
@@ -84,8 +91,7 @@ def _read(der: bytes) -> tuple[x509.Certificate, CardKey]:
         raise RuleBroken(Reason.BAD_CERTIFICATE, "the certificate cannot be read") from None
 
 
-def _get(what: str, command: CommandAPDU) -> Dialogue[bytes]:
-    answer = yield from exchange(command, rounds=_ROUNDS)
+def _good(what: str, answer: ResponseAPDU) -> bytes:
     if answer.sw != SW.OK:
         raise RuleBroken(Reason.CARD_ERROR, f"{what} was answered {describe(answer.sw)}")
     return answer.data

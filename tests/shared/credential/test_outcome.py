@@ -24,6 +24,7 @@ def test_values_are_stable() -> None:
         "flow_not_allowed",
         "out_of_order",
         "not_this_standard",
+        "unavailable",
         "card_error",
         "mtu_too_small",
         "timeout",

@@ -20,6 +20,8 @@ from shared.credential.selection import check_selected, try_in_order
 from shared.credential.session import Finished, Send
 from shared.credential.tag import TagSession
 
+# Phones say 6F00 while their application is set to another radio, some cards 6999.
+UNAVAILABLE = ["6F00", "6999", "6985", "6283", "0000"]
 FOREIGN = ["6A82", "6A81", "6A86", "6D00", "6E00", "6700", "6B00"]
 
 
@@ -79,11 +81,22 @@ def test_the_order_is_the_doors() -> None:
         assert outcome.key == order[0]
 
 
-@pytest.mark.parametrize("sw", ["6F00", "6985", "6283", "0000"])
-def test_an_application_in_trouble_is_the_end(sw: str) -> None:
+@pytest.mark.parametrize("sw", UNAVAILABLE)
+def test_an_application_that_will_not_serve_leaves_it_to_the_next(sw: str) -> None:
     asked, outcome = tap(NAMES, {NAMES[0]: [sw], NAMES[1]: ["9000", "9000"]})
-    assert len(asked) == 1
-    assert outcome == Refused(Reason.CARD_ERROR)
+    assert len(asked) == 3
+    assert isinstance(outcome, Proven)
+    assert outcome.key == NAMES[1]
+
+
+@pytest.mark.parametrize("sw", UNAVAILABLE)
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_and_is_told_if_there_is_no_other(sw: str, at: int) -> None:
+    asked, outcome = tap(NAMES, {NAMES[at]: [sw]})
+    assert [CommandAPDU.decode(command).data for command in asked] == NAMES
+    assert outcome == Refused(Reason.UNAVAILABLE)
+    assert isinstance(outcome, Refused)
+    assert sw in outcome.detail
 
 
 def test_what_fails_after_the_select_never_falls_back() -> None:

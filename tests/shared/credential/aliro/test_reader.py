@@ -82,7 +82,7 @@ class TestBeforeTheChannel:
         assert found == (Reason.NOT_THIS_STANDARD, "")
 
     def test_an_application_that_cannot_be_selected_is_told_nothing(self) -> None:
-        assert refusal(Door().transaction(), b"\x6f\x00") == (Reason.CARD_ERROR, "")
+        assert refusal(Door().transaction(), b"\x6f\x00") == (Reason.UNAVAILABLE, "")
 
     @pytest.mark.parametrize(
         ("answer", "reason", "said"),

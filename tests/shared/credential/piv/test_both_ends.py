@@ -210,8 +210,9 @@ class TestErrors:
         ("ins", "answer", "reason"),
         [
             (0xA4, "6A82", Reason.NOT_THIS_STANDARD),
-            (0xA4, "6F00", Reason.CARD_ERROR),
-            (0xCB, "6A82", Reason.CARD_ERROR),  # a PIV card without that certificate
+            (0xA4, "6F00", Reason.UNAVAILABLE),
+            (0xCB, "6A82", Reason.UNAVAILABLE),  # a PIV card without that certificate
+            (0xCB, "6A88", Reason.UNAVAILABLE),
             (0xCB, "6982", Reason.CARD_ERROR),
             (0xCB, "9000", Reason.MALFORMED),
             (0xCB, "5300 9000", Reason.MALFORMED),
@@ -245,7 +246,7 @@ class TestErrors:
 
     def test_an_empty_slot(self) -> None:
         empty = Card([PivApplication(ECC, None)])
-        assert outcome_of(empty.receive) == Refused(Reason.CARD_ERROR)
+        assert outcome_of(empty.receive) == Refused(Reason.UNAVAILABLE)
 
 
 class TestCard:

@@ -70,11 +70,11 @@ class TestSelect:
         assert refused(session.receive(bytes.fromhex(sw), 0.0)) is Reason.NOT_THIS_STANDARD
         assert session.receive(bytes.fromhex(sw), 0.0) is None
 
-    @pytest.mark.parametrize("sw", ["6F00", "6985", "6283", "0000"])
-    def test_an_error_of_the_application(self, sw: str) -> None:
+    @pytest.mark.parametrize("sw", ["6F00", "6999", "6985", "6283", "0000"])
+    def test_a_phone_that_keeps_its_key_for_another_radio(self, sw: str) -> None:
         session = nfc_reader_session()
         session.start()
-        assert refused(session.receive(bytes.fromhex(sw), 0.0)) is Reason.CARD_ERROR
+        assert refused(session.receive(bytes.fromhex(sw), 0.0)) is Reason.UNAVAILABLE
 
     @pytest.mark.parametrize(
         ("versions", "chosen"),
