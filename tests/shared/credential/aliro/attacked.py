@@ -20,10 +20,13 @@ from shared.credential.aliro.identity import Certified, ReaderIdentity
 from shared.credential.aliro.kpersistent import KpersistentStore
 from shared.credential.aliro.messages import key_slot
 from shared.credential.aliro.offer import Signaling
+from shared.credential.aliro.reader import Transaction
 from shared.credential.aliro.step_up_holder import DocumentDevice, StepUpApplication
 from shared.credential.card import Application, Card
+from shared.credential.outcome import Outcome
 from shared.credential.p256 import OwnKeys, PrivateKey
 from shared.credential.pkoc.nfc_holder import PkocApplication
+from shared.credential.tag import DialogueSession, TagSession
 from tests.shared.credential.aliro.documents.ends import ISSUER as DOCUMENT_ISSUER
 from tests.shared.credential.aliro.documents.ends import NOW, access, noise
 from tests.shared.credential.aliro.ends import ISSUER
@@ -181,3 +184,48 @@ def proved_to(all_sites: list[Site], message: bytes) -> bool:
     wanted = message[: -len(_SIGNED_BY_DEVICE)] + _SIGNED_BY_READER
     named = (each for each in all_sites if message[2:34] == each.identity.reader_identifier)
     return any(wanted in each.key.signed for each in named)
+
+
+def loot(how: str, held: Certified | None) -> tuple[PrivateKey, ReaderCertificate | None]:
+    """A key to sign with and a certificate to show, neither of which counts."""
+    match how:
+        case "stolen":
+            return STOLEN, None
+        case "self-made":
+            return key("mallory"), SELF_MADE
+        case "expired":
+            return STOLEN, EXPIRED
+        case "copied":
+            return key("mallory"), held.certificate if held else None
+        case _:
+            return key("mallory"), None
+
+
+@dataclass
+class Door:
+    """One session of a reader, and what its proof must have been made for."""
+
+    kind: str
+    site: Site
+    ephemeral: PrivateKey
+    number: bytes
+    transaction: Transaction | None
+    session: TagSession | DialogueSession[None]
+    says: bytes
+    outcome: Outcome | None = None
+    closed: bool = False
+
+    @property
+    def asks(self) -> tuple[bytes, bool, bytes]:
+        """Which reader asks, in which standard, and what."""
+        return self.site.identity.reader_identifier, self.kind == "pkoc", self.says[:2]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of one message on its way."""
+
+    how: str
+    of: str
+    back: int
+    bit: int
