@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -183,6 +184,24 @@ async def test_an_official_app_scans_the_reader_and_is_registered_by_its_key(sta
     assert value[2:66].endswith(shown[64])
     said = await _phone(stage, who, "tap", "ble", FRONT, "--air", stage.world.air)
     assert (said.code, said.output.split()[0]) == (0, "GREEN:")
+
+
+async def test_a_phone_judges_a_door_by_its_site(stage: Stage) -> None:
+    who = await _redeemed(stage, "careful")
+    path = f"/doors/{stage.site.doors[FRONT]}"
+    done = await stage.office.put(path, {"reader_certificate": True})
+    await stage.processed(done.change, FRONT)
+    await stage.opens(FRONT, _at(stage, who), person=ADA, method=BLE)
+    door = who.key.door(FRONT)
+    assert door is not None
+    foreign = replace(door, issuer=wallet.new_key("another site", 0).private.public)
+    wallet.change(who.wallet, who.key.with_door(foreign))
+    said = await _phone(stage, who, "tap", "ble", FRONT, "--air", stage.world.air)
+    assert said.code == 2
+    assert "bad_certificate: the site has not signed the certificate" in said.output
+    done = await stage.office.put(path, {"reader_certificate": False})
+    await stage.processed(done.change, FRONT)
+    await stage.opens(FRONT, _at(stage, who), person=ADA, method=BLE)
 
 
 async def test_a_reader_that_hangs_is_trouble_and_no_refusal(stage: Stage) -> None:

@@ -29,6 +29,8 @@ async def phone_learns(stage: Stage) -> Seen:
     body = {"door_ids": [doors[name] for name in DOORS]}
     done = await stage.office.put(f"/access_plans/{plan}", body)
     change = await stage.processed(done.change, STORE)
+    shows = await stage.office.put(f"/doors/{stage.site.doors[STORE]}", {"reader_certificate": True})
+    await stage.processed(shows.change, STORE)
     said = (await ada.phone("doors")).splitlines()[-1]
     expect(that=STORE in said, seen=f"the phone says: {said}")
     await stage.opens(
@@ -153,7 +155,8 @@ NEW_DOOR = Step(
     "A door for the phone",
     "the phone learns it and opens it",
     phone_learns,
-    "The staff may enter the store room from now on. Ada's phone asks which doors it opens by now.",
+    "The staff may enter the store room from now on. Ada's phone asks which doors it opens by now. "
+    "Its reader shows her phone a certificate of the site.",
 )
 CODE = Step(
     "Enrol by code",

@@ -104,10 +104,11 @@ async def _make_card(options: argparse.Namespace) -> int:
 
 async def _scan(options: argparse.Namespace) -> int:
     try:
-        reader = ReaderCode.decode(options.code).reader
+        code = ReaderCode.decode(options.code)
     except RuleBroken as broken:
         raise WalletError(f"this is no code of a reader: {broken}") from None
-    key = wallet.load(options.wallet).find(options.key).with_door(KnownDoor(options.door, reader))
+    door = KnownDoor(options.door, code.reader, code.issuer)
+    key = wallet.load(options.wallet).find(options.key).with_door(door)
     wallet.change(options.wallet, key)
     print(f"{key.name}: {', '.join(door.name for door in key.doors)}")
     return 0

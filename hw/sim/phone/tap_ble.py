@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import AsyncIterator
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -16,10 +18,11 @@ from hw.ports import HardwareFault, LinkClosed
 from hw.sim.phone.tap import PATIENCE, Light, Tap
 from hw.sim.phone.wallet import Key, KnownDoor
 from shared.credential.outcome import Refused
-from shared.credential.p256 import PrivateKey
+from shared.credential.p256 import PrivateKey, PublicKey
 from shared.credential.pkoc.ble_holder import Ending, Hint, HolderSession
 from shared.credential.pkoc.ble_messages import Status
 from shared.credential.pkoc.identity import Keyring
+from shared.credential.pkoc.reader_certificate import Issuers
 from shared.credential.session import Finished, Send
 
 
@@ -73,7 +76,15 @@ def _session(door: KnownDoor, key: Key) -> HolderSession:
         Keyring([door.reader]),
         last_update=key.made,
         now=asyncio.get_running_loop().time(),
+        issuers=None if door.issuer is None else _issuers(door.reader.site, door.issuer.point),
+        unix_time=int(time.time()),
     )
+
+
+@lru_cache(maxsize=256)
+def _issuers(site: bytes, issuer: bytes) -> Issuers:
+    """One for as long as this phone runs: a certificate that was good once is remembered."""
+    return Issuers({site: PublicKey.parse(issuer)})
 
 
 async def _converse(link: CentralLink, session: HolderSession) -> Ending:

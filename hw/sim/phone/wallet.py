@@ -33,10 +33,14 @@ class WalletError(PrivateFileError):
 
 @dataclass(frozen=True, slots=True)
 class KnownDoor:
-    """A door as its holder knows it: a name, and the reader that must prove to be there."""
+    """A door as its holder knows it: a name, and the reader that must prove to be there.
+
+    A certificate that this reader shows must be of `issuer`; without one it is not looked at.
+    """
 
     name: str
     reader: KnownReader
+    issuer: PublicKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,9 @@ def parse_door(value: Any) -> KnownDoor:
         _uuid(value["location_uuid"]),
         PublicKey.parse(bytes.fromhex(value["public_key"])),
     )
-    return KnownDoor(str(value["name"]), reader)
+    issuer = value.get("issuer_key")  # there was none before; None where nobody has told it
+    known = None if issuer is None else PublicKey.parse(bytes.fromhex(issuer))
+    return KnownDoor(str(value["name"]), reader, known)
 
 
 def _uuid(text: str) -> bytes:
@@ -252,13 +258,15 @@ def _plain_key(key: Key) -> dict[str, Any]:
             "credential": account.credential,
             "person": account.person,
         },
-        "doors": [
-            {
-                "name": door.name,
-                "site_uuid": door.reader.site.hex(),
-                "location_uuid": door.reader.location.hex(),
-                "public_key": door.reader.key.point.hex(),
-            }
-            for door in key.doors
-        ],
+        "doors": [_plain_door(door) for door in key.doors],
+    }
+
+
+def _plain_door(door: KnownDoor) -> dict[str, str | None]:
+    return {
+        "name": door.name,
+        "site_uuid": door.reader.site.hex(),
+        "location_uuid": door.reader.location.hex(),
+        "public_key": door.reader.key.point.hex(),
+        "issuer_key": None if door.issuer is None else door.issuer.point.hex(),
     }

@@ -106,6 +106,7 @@ async def test_from_link_to_doors(
     assert door["name"] == "Door 0"
     assert door["public_key"] == hex_key(ReaderKeys(0).identity_scalar + 1)
     assert len(door["site_uuid"]) == len(door["location_uuid"]) == 36
+    assert len(door["issuer_key"]) == 130
 
     key = private_key(PHONE)
     statement = doors_proof(ORIGIN, issued["credential"], clock.now, key.public.point)

@@ -29,6 +29,7 @@ from controller.store.tables import (
     Credential,
     Invitation,
     Outbox,
+    Site,
 )
 from shared.access.rows import Grant, decode_row
 from shared.wire.proofs import code_hash, doors_proof, redeem_proof
@@ -168,6 +169,10 @@ class TestRedeem:
             point(ReaderKeys(number).identity_scalar + 1) for number in (0, 1)
         ]
         assert len({door.site for door in issued.doors}) == 2
+        async with guest.building.database.read() as session:
+            group = (await session.scalars(select(Site.wallet_group))).one()
+        issuer = guest.building.database.issuer.of(group).pkoc.public.point
+        assert {door.issuer_key for door in issued.doors} == {issuer}
 
     async def test_names_no_door_to_whom_no_plan_admits(self, building: Building) -> None:
         draft = Draft({"first_name": "Bob", "last_name": "Example"})

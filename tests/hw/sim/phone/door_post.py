@@ -27,6 +27,7 @@ from shared.credential.outcome import Outcome, Proven, Reason, Refused
 from shared.credential.p256 import OwnKeys, PrivateKey
 from shared.credential.pkoc import ble_reader, nfc_reader
 from shared.credential.pkoc.identity import KnownReader, ReaderIdentity
+from shared.credential.pkoc.reader_certificate import ReaderCertificate
 from shared.credential.session import Finished, Send
 from shared.credential.tag import TagSession
 
@@ -48,6 +49,7 @@ class DoorPost:
         self.refusal = Signal.NOT_HERE
         self.outcomes: list[Outcome] = []
         self.ask = self._ask_pkoc
+        self.certificate: ReaderCertificate | None = None
 
     @property
     def known(self) -> KnownDoor:
@@ -64,7 +66,11 @@ class DoorPost:
     async def _serve_link(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
         session = ble_reader.ReaderSession(
-            self.identity, fresh(), own_keys=OwnKeys([]), now=loop.time()
+            self.identity,
+            fresh(),
+            own_keys=OwnKeys([]),
+            now=loop.time(),
+            policy=ble_reader.Policy(certificate=self.certificate),
         )
         with contextlib.suppress(LinkClosed):
             hello = session.hello(link.mtu)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from hw.sim.phone.redeem import Invitation
 from hw.sim.phone.wallet import Account, Key
 from shared.credential.p256 import PublicKey
 from shared.wire.proofs import doors_proof, redeem_proof
-from tests.hw.sim.phone.door_post import DoorPost
+from tests.hw.sim.phone.door_post import DoorPost, fresh
 from tests.hw.sim.phone.hostile import Answer, answer, controller
 
 NONCE = bytes(range(32))
+ISSUER = fresh()
 
 
 def _invitation(url: str) -> Invitation:
@@ -29,6 +31,7 @@ def _door(post: DoorPost) -> dict[str, str]:
         "site_uuid": "73737373-7373-7373-7373-737373737373",
         "location_uuid": reader.location.hex(),
         "public_key": reader.key.point.hex(),
+        "issuer_key": ISSUER.public.point.hex(),
     }
 
 
@@ -103,7 +106,8 @@ async def test_redeem_proves_the_key_and_learns_the_doors() -> None:
     statement = redeem_proof("secret", NONCE, url, public.point)
     assert public.verifies(bytes.fromhex(body["proof"]), statement)
     assert body["device"] == "Test"
-    assert key == Key("Phone", 7, fresh.private, Account(url, "c1", "Ada"), (post.known,))
+    known = replace(post.known, issuer=ISSUER.public)
+    assert key == Key("Phone", 7, fresh.private, Account(url, "c1", "Ada"), (known,))
 
 
 async def test_refresh_proves_the_key_at_this_time() -> None:
@@ -122,7 +126,7 @@ async def test_refresh_proves_the_key_at_this_time() -> None:
     public = old.private.public
     statement = doors_proof(url, "c1", 1_234_500, public.point)
     assert public.verifies(bytes.fromhex(body["proof"]), statement)
-    assert key.doors == (post.known,)
+    assert key.doors == (replace(post.known, issuer=ISSUER.public),)
 
 
 async def test_a_card_cannot_ask() -> None:

@@ -12,7 +12,9 @@ from hw.sim.phone import load, tap_ble, wallet
 from hw.sim.phone.load import Load
 from hw.sim.phone.tap import Light, Tap
 from shared.credential.outcome import Proven, Strength
+from shared.credential.p256 import PrivateKey
 from shared.credential.pkoc.identity import KnownReader
+from shared.credential.pkoc.reader_certificate import ReaderCertificate
 from tests.hw.sim.phone.door_post import DoorPost, fresh, on_air
 
 
@@ -108,3 +110,61 @@ def test_quantiles_count_answers_alone() -> None:
     assert seen.quantile(1.0) == 100.0
     assert seen.troubles == {"gone": 1}
     assert Load((), 1.0).quantile(0.5) == 0
+
+
+def _certified(post: DoorPost, issuer: PrivateKey, **dates: int) -> ReaderCertificate:
+    reader = post.known.reader
+    return ReaderCertificate.issue(
+        issuer, site=reader.site, location=reader.location, key=reader.key, **dates
+    )
+
+
+async def _taps(air: Air, post: DoorPost, issuer: PrivateKey | None) -> Tap:
+    key = wallet.new_key("phone", 7)
+    post.admitted.add(key.private.public.point)
+    door = replace(post.known, issuer=None if issuer is None else issuer.public)
+    return await tap_ble.tap(_where(air), door, key)
+
+
+async def test_a_certificate_of_the_known_issuer_is_believed_every_time(
+    air: Air, post: DoorPost
+) -> None:
+    issuer = fresh()
+    post.certificate = _certified(post, issuer)
+    for _ in range(2):
+        assert (await _taps(air, post, issuer)).light is Light.GREEN
+
+
+async def test_a_reader_is_known_by_its_certificate_alone(air: Air, post: DoorPost) -> None:
+    issuer, key = fresh(), wallet.new_key("phone", 7)
+    post.admitted.add(key.private.public.point)
+    post.certificate = _certified(post, issuer)
+    reader = post.known.reader
+    replaced = KnownReader(reader.site, reader.location, fresh().public)
+    door = replace(post.known, reader=replaced, issuer=issuer.public)
+    assert (await tap_ble.tap(_where(air), door, key)).light is Light.GREEN
+
+
+async def test_a_certificate_of_somebody_else_is_refused_in_clear_words(
+    air: Air, post: DoorPost
+) -> None:
+    post.certificate = _certified(post, fresh())
+    seen = await _taps(air, post, fresh())
+    assert seen.light is Light.TROUBLE
+    assert seen.text == ("Front door: bad_certificate: the site has not signed the certificate")
+    assert not any(isinstance(outcome, Proven) for outcome in post.outcomes)
+
+
+async def test_one_that_has_ended_is_refused(air: Air, post: DoorPost) -> None:
+    issuer = fresh()
+    post.certificate = _certified(post, issuer, not_after=1_000_000)
+    seen = await _taps(air, post, issuer)
+    assert "certificate_expired: the reader's certificate is out of date" in seen.text
+
+
+async def test_without_an_issuer_or_without_a_certificate_the_key_decides(
+    air: Air, post: DoorPost
+) -> None:
+    assert (await _taps(air, post, fresh())).light is Light.GREEN
+    post.certificate = _certified(post, fresh())
+    assert (await _taps(air, post, None)).light is Light.GREEN

@@ -21,13 +21,14 @@ _SCALARS = st.integers(1, ORDER - 1).map(lambda n: PrivateKey.from_bytes(n.to_by
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 _IDS = st.binary(min_size=16, max_size=16)
 _READERS = st.builds(KnownReader, _IDS, _IDS, _SCALARS.map(lambda key: key.public))
+_ISSUERS = st.none() | _SCALARS.map(lambda key: key.public)
 _KEYS = st.builds(
     Key,
     name=_TEXTS,
     made=st.integers(0, 2**32 - 1),
     private=_SCALARS,
     account=st.none() | st.builds(Account, _TEXTS, _TEXTS, _TEXTS),
-    doors=st.lists(st.builds(KnownDoor, _TEXTS, _READERS), max_size=3).map(tuple),
+    doors=st.lists(st.builds(KnownDoor, _TEXTS, _READERS, _ISSUERS), max_size=3).map(tuple),
 )
 _WALLETS = st.lists(_KEYS, max_size=3, unique_by=lambda key: key.name).map(
     lambda keys: Wallet(tuple(keys))
@@ -53,6 +54,15 @@ def test_what_is_saved_is_loaded(tmp_path_factory: pytest.TempPathFactory, held:
     assert [str(key) for key in without[: len(held.keys)]] == [
         str(key) for key in without[len(held.keys) :]
     ]
+
+
+def test_a_wallet_of_an_earlier_release_has_no_issuers(tmp_path: Path) -> None:
+    path = tmp_path / "wallet.json"
+    wallet.save(path, Wallet((_key("Site", "Front"),)))
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    del plain["keys"][0]["doors"][0]["issuer_key"]
+    path.write_text(json.dumps(plain), encoding="utf-8")
+    assert wallet.load(path).keys[0].doors[0].issuer is None
 
 
 def test_a_wallet_that_is_not_there_is_empty(tmp_path: Path) -> None:
