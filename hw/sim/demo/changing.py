@@ -29,7 +29,7 @@ async def phone_learns(stage: Stage) -> Seen:
     body = {"door_ids": [doors[name] for name in DOORS]}
     done = await stage.office.put(f"/access_plans/{plan}", body)
     change = await stage.processed(done.change, STORE)
-    shows = await stage.office.put(f"/doors/{stage.site.doors[STORE]}", {"reader_certificate": True})
+    shows = await stage.office.put(f"/doors/{doors[STORE]}", {"reader_certificate": True})
     await stage.processed(shows.change, STORE)
     said = (await ada.phone("doors")).splitlines()[-1]
     expect(that=STORE in said, seen=f"the phone says: {said}")
