@@ -294,8 +294,9 @@ class ReaderAnswer(Answer):
     location_uuid: str
     public_key: str | None = Field(description="The key it proves to phones, 130 hex digits.")
     pkoc_code: str | None = Field(
-        description="The text of the QR code by which an official PKOC app learns this reader. "
-        "Such codes are not signed: hand it out where nobody can put another in its place."
+        description="The text of the QR code by which an official PKOC app learns this reader, "
+        "and its issuer if the door has `reader_certificate`. Such codes are not signed: hand it "
+        "out where nobody can put another in its place."
     )
     version: int
     acked_version: int
@@ -307,9 +308,9 @@ class ReaderAnswer(Answer):
     enrolled_at: Instant | None
 
     @classmethod
-    def of(cls, view: ReaderView) -> ReaderAnswer:
+    def of(cls, view: ReaderView, readers: ReaderIssuer) -> ReaderAnswer:
         """Return the answer that shows `view`."""
-        return cls(**_reader(view))
+        return cls(**_reader(view, readers))
 
 
 class NewReaderAnswer(ReaderAnswer):
@@ -318,10 +319,12 @@ class NewReaderAnswer(ReaderAnswer):
     enrolment: EnrolmentAnswer
 
     @classmethod
-    def with_token(cls, view: ReaderView, enrolment: Enrolment, url: str) -> NewReaderAnswer:
+    def with_token(
+        cls, view: ReaderView, readers: ReaderIssuer, enrolment: Enrolment, url: str
+    ) -> NewReaderAnswer:
         """Return the answer that shows `view`, and this once its token."""
         shown = EnrolmentAnswer(token=enrolment.token, expires_at=enrolment.expires_at, url=url)
-        return cls(**_reader(view), enrolment=shown)
+        return cls(**_reader(view, readers), enrolment=shown)
 
 
 class AccessPlanAnswer(Answer):
@@ -444,8 +447,9 @@ def _issuers(kept: dict[str, Any]) -> CardIssuersAnswer:
     return answer
 
 
-def _reader(view: ReaderView) -> dict[str, Any]:
-    reader, plan = view.reader, view.plan
+def _reader(view: ReaderView, readers: ReaderIssuer) -> dict[str, Any]:
+    reader, plan, group = view.reader, view.plan, view.certified_by
+    issuer = None if group is None else readers.of(group).pkoc.public
     return {
         "id": reader.id,
         "name": reader.name,
@@ -455,7 +459,7 @@ def _reader(view: ReaderView) -> dict[str, Any]:
         "site_uuid": str(uuid.UUID(bytes=reader.pkoc_site)),
         "location_uuid": str(uuid.UUID(bytes=reader.pkoc_location)),
         "public_key": reader.pkoc_key.hex() if reader.pkoc_key is not None else None,
-        "pkoc_code": code_of_reader(reader),
+        "pkoc_code": code_of_reader(reader, issuer),
         "version": plan.version,
         "acked_version": plan.acked_version,
         "deny_counter": plan.deny_counter,

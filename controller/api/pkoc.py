@@ -40,12 +40,16 @@ def printed_on(identifier: bytes | None) -> list[str]:
     return [] if number is None else [str(reading) for reading in number.readings()]
 
 
-def code_of_reader(reader: Reader) -> str | None:
-    """Return the text of the QR code by which an app learns a reader that has its key."""
+def code_of_reader(reader: Reader, issuer: PublicKey | None) -> str | None:
+    """Return the text of the QR code by which an app learns a reader that has its key.
+
+    With the `issuer` it can judge the certificates that the reader shows.
+    """
     if reader.pkoc_key is None:
         return None
     key = PublicKey.parse(reader.pkoc_key)
-    return ReaderCode(KnownReader(reader.pkoc_site, reader.pkoc_location, key)).encode()
+    known = KnownReader(reader.pkoc_site, reader.pkoc_location, key)
+    return ReaderCode(known, issuer).encode()
 
 
 def code_of_supplier(reference: str, key: str) -> str | None:

@@ -23,7 +23,9 @@ Body = Annotated[Draft, reads(ReaderBody)]
 async def list_readers(who: Asking, window: Paged, response: Response) -> list[ReaderAnswer]:
     """Return readers in order of name."""
     async with who.read() as session:
-        return show(await readers.page(session, window), response, ReaderAnswer.of)
+        issuer = who.office.database.issuer
+        page = await readers.page(session, window)
+        return show(page, response, lambda view: ReaderAnswer.of(view, issuer))
 
 
 @router.post(
@@ -36,14 +38,15 @@ async def create_reader(who: Asking, body: Body) -> NewReaderAnswer:
     """Make a reader for a door. Its enrolment token is shown this once and good for 24 hours."""
     async with who.edit("reader.create") as uow:
         view, enrolment = await readers.create(uow, body)
-    return NewReaderAnswer.with_token(view, enrolment, who.office.public_url)
+    office = who.office
+    return NewReaderAnswer.with_token(view, office.database.issuer, enrolment, office.public_url)
 
 
 @router.get("/{reader_id}", responses=errors(404))
 async def get_reader(who: Asking, reader_id: ReaderId) -> ReaderAnswer:
     """Return one reader."""
     async with who.read() as session:
-        return ReaderAnswer.of(await readers.get(session, reader_id))
+        return ReaderAnswer.of(await readers.get(session, reader_id), who.office.database.issuer)
 
 
 @router.delete("/{reader_id}", responses=errors(404))
@@ -59,4 +62,5 @@ async def new_token(who: Asking, reader_id: ReaderId) -> NewReaderAnswer:
     """Make a new enrolment token; an older one is void. Without one no reader is keyed anew."""
     async with who.edit("reader.token", f"reader {reader_id}") as uow:
         view, enrolment = await readers.new_token(uow, reader_id)
-    return NewReaderAnswer.with_token(view, enrolment, who.office.public_url)
+    office = who.office
+    return NewReaderAnswer.with_token(view, office.database.issuer, enrolment, office.public_url)

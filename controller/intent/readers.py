@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from controller.drafts import Draft
@@ -23,6 +23,7 @@ from controller.store.tables import (
     Reader,
     ReaderPlan,
     Setting,
+    Site,
 )
 from controller.store.uow import UnitOfWork
 from shared.access.digest import SetDigest
@@ -35,11 +36,15 @@ EPOCH = "plan_epoch"
 
 @dataclass(frozen=True, slots=True)
 class ReaderView:
-    """A reader, its plan, and how many changes it has not confirmed."""
+    """A reader, its plan, and how many changes it has not confirmed.
+
+    `certified_by` is the group of its site if its door shows phones a certificate.
+    """
 
     reader: Reader
     plan: ReaderPlan
     missing: int
+    certified_by: bytes | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -150,7 +155,7 @@ def _new_token(uow: UnitOfWork, reader: Reader) -> Enrolment:
     return Enrolment(token, reader.token_expires_at)
 
 
-def _readers() -> Select[Reader, ReaderPlan, int]:
+def _readers() -> Select[Reader, ReaderPlan, int, bytes | None]:
     waiting = (
         select(func.count())
         .select_from(ChangeTarget)
@@ -158,7 +163,9 @@ def _readers() -> Select[Reader, ReaderPlan, int]:
         .scalar_subquery()
     )
     return (
-        select(Reader, ReaderPlan, waiting)
+        select(Reader, ReaderPlan, waiting, Site.wallet_group)
         .join(ReaderPlan, ReaderPlan.reader_id == Reader.id)
+        .outerjoin(Door, and_(Door.id == Reader.door_id, Door.reader_certificate))
+        .outerjoin(Site, Site.id == Door.site_id)
         .where(Reader.status != "revoked")
     )

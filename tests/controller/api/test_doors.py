@@ -131,6 +131,21 @@ async def test_the_code_of_a_reader_names_it_and_its_key(api: Api) -> None:
     assert found.key.point.hex() == shown["public_key"]
 
 
+async def test_and_who_certifies_it_where_the_door_shows_a_certificate(api: Api) -> None:
+    door = await api.door()
+    reader = await api.reader(door)
+    codes = []
+    for on in (True, False):
+        await api.put(f"/doors/{door}", {"reader_certificate": on})
+        shown = await api.get(f"/readers/{reader}")
+        assert shown in await api.get("/readers")
+        codes.append(ReaderCode.decode(shown["pkoc_code"]).issuer)
+    [site] = await api.get("/sites")
+    assert codes[0] is not None
+    assert codes[0].point.hex() == site["pkoc_issuer_key"]
+    assert codes[1] is None
+
+
 async def test_a_removed_reader_is_waited_for_no_longer(api: Api) -> None:
     one, two = await api.door("One"), await api.door("Two")
     gone, stays = await api.reader(one), await api.reader(two)
