@@ -7,10 +7,10 @@
     GENERAL AUTHENTICATE  00 87 algorithm 9E Lc 7C { 82 00, 81 challenge } 00
       answer              7C { 82 signature }
 
-Info bit 0: the certificate is compressed (gzip). Algorithms: 11 is ECC P-256, the challenge a hash
-of 32 bytes and the signature DER; 07 is RSA 2048, the challenge a whole padded block of 256 bytes,
-which the card raises to its private exponent. Sources: SP 800-73-4 part 1 (data objects) and part 2
-(commands), SP 800-78-4 (algorithms).
+Info bit 0 (bit 7 in old cards): the certificate is compressed (gzip). Algorithms: 11 is ECC P-256,
+the challenge a hash of 32 bytes and the signature DER; 07 is RSA 2048, the challenge a whole padded
+block of 256 bytes, which the card raises to its private exponent. Sources: SP 800-73-4 part 1 (data
+objects) and part 2 (commands), SP 800-78-4 (algorithms).
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ LIMITS = Limits(size=MAX_CERTIFICATE + 64, count=16)
 _LIST, _DATA, _CERTIFICATE, _INFO = 0x5C, 0x53, 0x70, 0x71
 _TEMPLATE, _RESPONSE, _CHALLENGE = 0x7C, 0x82, 0x81
 _COMPRESSED = 0x01
+# What cards made by the first edition of SP 800-73 took the lowest bit to be.
+_COMPRESSED_OF_OLD = 0x80
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -78,7 +80,7 @@ class CertificateObject:
         outer = Fields(parse(data, LIMITS), (_DATA,)).need(_DATA)
         fields = Fields(parse(outer, LIMITS), (_CERTIFICATE, _INFO))
         kept, info = fields.need(_CERTIFICATE), fields.get(_INFO) or b"\0"
-        compressed = bool(info[0] & _COMPRESSED)
+        compressed = bool(info[0] & (_COMPRESSED | _COMPRESSED_OF_OLD))
         return cls(_decompress(kept) if compressed else kept, compressed)
 
 

@@ -57,6 +57,12 @@ def test_without_info_it_is_plain() -> None:
     assert CertificateObject.decode(encode(0x53, encode(0x70, DER))).der == DER
 
 
+@pytest.mark.parametrize("info", [0x01, 0x80, 0x81])
+def test_old_cards_say_compressed_by_the_other_end_of_the_byte(info: int) -> None:
+    found = CertificateObject.decode(kept(gzip(DER), bytes((info,))))
+    assert found == CertificateObject(DER, compressed=True)
+
+
 def test_more_objects_in_it_are_passed_over() -> None:
     more = encode(0x53, encode(0x70, DER) + encode(0x71, b"\0") + encode(0x72, b"MSCUID"))
     assert CertificateObject.decode(more).der == DER
