@@ -16,6 +16,7 @@ from typing import TypeAlias, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from shared.credential.errors import RuleBroken
@@ -30,6 +31,7 @@ MAX_INTERMEDIATES = 2
 MAX_KNOWN = 256
 # id-PIV-cardAuth (FIPS 201): a certificate made for this purpose says so.
 CARD_AUTHENTICATION = x509.ObjectIdentifier("2.16.840.1.101.3.6.8")
+_LEAST_RSA, _LEAST_EC = 2048, 256
 _UNDERSTOOD = (
     x509.BasicConstraints,
     x509.KeyUsage,
@@ -73,7 +75,8 @@ _Path: TypeAlias = tuple[_Issuer, ...]
 
 
 class Authorities:
-    """What one site trusts. `ValueError` for an authority or intermediate that may not issue.
+    """What one site trusts. `ValueError` for an authority or intermediate that may not issue,
+    or whose key is weak.
 
     What a card's certificate is for, and whose signatures lead to an authority, is found out once.
     Dates and revocations are looked at every time.
@@ -192,15 +195,32 @@ def _check_purpose(certificate: x509.Certificate) -> None:
 def _issuer(
     certificate: x509.Certificate, lists: Iterable[x509.CertificateRevocationList]
 ) -> _Issuer:
-    """`ValueError` for a certificate that does not let its holder issue others."""
+    """`ValueError` for a certificate that does not let its holder, and no other, issue."""
     constraints = _extension(certificate, x509.BasicConstraints)
     usage = _extension(certificate, x509.KeyUsage)
     signs = usage is None or usage.key_cert_sign
     name = certificate.subject.rfc4514_string()
     if constraints is None or not constraints.ca or not signs:
         raise ValueError(f"{name!a:.80} may not issue")
+    if not _is_strong(certificate):
+        raise ValueError(f"{name!a:.80} has a weak key; take RSA from 2048 bits, EC from 256")
     own = tuple(each for each in lists if _is_list_of(each, certificate))
     return _Issuer(certificate, name[:64], _dates(certificate), constraints.path_length, own)
+
+
+def _is_strong(certificate: x509.Certificate) -> bool:
+    """Whether nobody else can make signatures by its key, as far as we can tell."""
+    try:
+        key = certificate.public_key()
+    except UNREADABLE:
+        return False
+    match key:
+        case rsa.RSAPublicKey():
+            return key.key_size >= _LEAST_RSA
+        case ec.EllipticCurvePublicKey():
+            return key.key_size >= _LEAST_EC
+        case _:
+            return isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
 
 
 def _dates(certificate: x509.Certificate) -> Dates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ObjectIdentifier
 
@@ -133,6 +134,20 @@ class TestPath:
                 Authorities([bad])
             with pytest.raises(ValueError, match="may not issue"):
                 Authorities(ANCHORS, [bad])
+
+    @pytest.mark.parametrize("kind", ["rsa 1024", "p224"])
+    def test_nor_whose_key_is_too_short(self, kind: str) -> None:
+        short = rsa_key(1024) if kind == "rsa 1024" else ec.generate_private_key(ec.SECP224R1())
+        bad = ROOT.issue(short, extensions=[CA])
+        with pytest.raises(ValueError, match="weak key"):
+            Authorities([bad])
+        with pytest.raises(ValueError, match="weak key"):
+            Authorities(ANCHORS, [bad])
+
+    @pytest.mark.parametrize("kind", ["rsa 2048", "p384"])
+    def test_longer_keys_may(self, kind: str) -> None:
+        long = rsa_key() if kind == "rsa 2048" else ec.generate_private_key(ec.SECP384R1())
+        Authorities([ROOT.issue(long, extensions=[CA])])
 
 
 class TestDates:
