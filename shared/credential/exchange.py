@@ -45,10 +45,15 @@ _OTHER_LE = 0x6C
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How much data one command may carry, and with what lengths it is written."""
+    """How much data one command may carry, and with what lengths it is written.
+
+    Standards differ in whether a block that is not the last says how much it expects, which is
+    nothing; cards may insist.
+    """
 
     data: int = SHORT_DATA
     extended: bool = False
+    le_in_blocks: bool = True
 
     @classmethod
     def announced(cls, command: int) -> Form:
@@ -75,7 +80,8 @@ def exchange(
     """
     while len(command.data) > form.data:
         first, rest = command.data[: form.data], command.data[form.data :]
-        block = replace(command, cla=command.cla | CHAINED, data=first)
+        le = command.le if form.le_in_blocks else None
+        block = replace(command, cla=command.cla | CHAINED, data=first, le=le)
         response = yield from _ask(block, form)
         if response.sw != SW.OK or response.data:
             return response  # refused half-way; whatever it is, the rest is not asked for

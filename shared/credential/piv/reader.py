@@ -14,7 +14,7 @@ from cryptography import x509
 
 from shared.credential.apdu import SW, ResponseAPDU, describe
 from shared.credential.errors import RuleBroken
-from shared.credential.exchange import Dialogue, exchange
+from shared.credential.exchange import Dialogue, Form, exchange
 from shared.credential.outcome import (
     Outcome,
     Proven,
@@ -39,6 +39,8 @@ from shared.credential.selection import check_selected
 NONCE_SIZE = 32
 # Staff cards keep certificates of 2 KiB and hand them out in pieces of 256 bytes, some in smaller.
 _ROUNDS = 40
+# The middleware that these cards have met until now asks for nothing before the last block.
+_FORM = Form(le_in_blocks=False)
 # The key signs whatever it is handed. What we hand it means something here, and nowhere else.
 _PURPOSE = b"doorward piv card authentication v1"
 
@@ -69,7 +71,7 @@ def _dialogue(message: bytes, own_keys: OwnKeys, trust: Trust) -> Dialogue[Outco
     if trust.authorities is not None:
         issuer = trust.authorities.check(certificate, trust.clock)
     command = general_authenticate(key.algorithm, key.challenge(message))
-    answer = yield from exchange(command)
+    answer = yield from exchange(command, _FORM)
     signature = decode_signature(_good("GENERAL AUTHENTICATE", answer))
     if not key.verifies(signature, message):
         raise RuleBroken(Reason.BAD_SIGNATURE, "the signature does not cover this transaction")

@@ -115,6 +115,12 @@ class TestChaining:
         assert b"".join(block.data for block in blocks) == data
         assert response == ResponseAPDU(b"done", SW.OK)
 
+    def test_blocks_of_case_3_ask_for_nothing(self) -> None:
+        command = CommandAPDU(0x00, 0x87, 7, 0x9E, bytes(300), 256)
+        sent, _ = talk(command, saying(OK, OK), Form(le_in_blocks=False))
+        assert [CommandAPDU.decode(raw).le for raw in sent] == [None, 256]
+        assert len(sent[0]) == 4 + 1 + 255
+
     @pytest.mark.parametrize("answer", ["6884", "6700", "6a80", "aabb9000", "6105"])
     def test_a_card_that_refuses_a_block_gets_no_more(self, answer: str) -> None:
         command = CommandAPDU(0x80, 0xD1, 0, 0, bytes(600), 256)

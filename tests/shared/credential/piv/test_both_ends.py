@@ -115,7 +115,8 @@ class TestKeys:
         assert outcome.key == RsaKey(holder.public_key()).identifier
         assert (outcome.key[0], len(outcome.key)) == (1, 33)
         assert repr(RsaKey(holder.public_key())) == "RsaKey(2048 bits)"
-        assert [each.cla for each in asked if each.ins == 0x87] == [0x10, 0x00]
+        signing = [(each.cla, each.le) for each in asked if each.ins == 0x87]
+        assert signing == [(0x10, None), (0x00, 256)]  # cards know it so from other software
 
     def test_the_certificate_need_not_be_issued_by_anybody(self) -> None:
         selfmade = Authority("nobody in particular").issue(ECC.native)
