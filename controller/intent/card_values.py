@@ -36,6 +36,11 @@ _KEY = (
     "must be 130 hex digits (04, X and Y of a P-256 point), or a certificate or public key in PEM; "
     f"a card number goes with credential type {CARD_NUMBER.id}"
 )
+# An app that is set to 64 bits shows about 19 digits; card numbers have 12 at most.
+_SHORTENED = (
+    "looks like a shortened number of a key, which proves nothing; "
+    "have the app show the whole public key (130 hex digits)"
+)
 _HASHED = 0x01
 _HASHED_SIZE = 33
 _NUMBER = (
@@ -82,6 +87,8 @@ def _hex(text: str) -> bytes:
     data = bytes.fromhex(text) if len(text) % 2 == 0 else b""
     if len(data) == _HASHED_SIZE and data[0] == _HASHED:
         return data
+    if re.fullmatch(r"[0-9]{13,78}", text):
+        raise ValueError(_SHORTENED)
     if len(data) != POINT_SIZE:
         raise ValueError(_KEY)
     try:

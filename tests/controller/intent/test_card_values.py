@@ -71,6 +71,8 @@ def test_an_rsa_key_is_known_by_its_hash_which_may_be_entered_again() -> None:
     [
         ("", "130 hex digits"),
         ("00112345", "credential type 1001"),
+        ("9549094083188048434", "shortened number"),  # as official apps may be set to show
+        ("9" * 78, "shortened number"),
         ("zz" * 65, "130 hex digits"),
         ("02" * 33, "130 hex digits"),
         ("0204A1B2C3", "130 hex digits"),
