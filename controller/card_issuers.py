@@ -67,9 +67,13 @@ def row_of(kept: dict[str, Any]) -> CardIssuers:
     )
 
 
-def check_size(kept: dict[str, Any]) -> None:
+def check_whole(kept: dict[str, Any]) -> None:
     """`ValueError` if a reader would not take all of that at once."""
-    size = len(encode_row(row_of(kept)))
+    row = row_of(kept)
+    if len({each.reference for each in row.suppliers}) < len(row.suppliers):
+        raise ValueError("a supplier is listed twice; give a new key a new reference")
+    Authorities.load(row.authorities, row.intermediates, row.revocations)
+    size = len(encode_row(row))
     if size > MAX_ROW:
         raise ValueError(f"{size} bytes together; a reader takes {MAX_ROW}")
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from controller.api import fields as f
 from controller.api.pkoc import read_supplier
-from controller.card_issuers import check_size
+from controller.card_issuers import check_whole
 from controller.intent.credential_states import STATES
 from controller.timetable import MAX_BLOCKS
 
@@ -103,7 +103,7 @@ class CardIssuersBody(BaseModel):
 
 def _fits(issuers: CardIssuersBody) -> CardIssuersBody:
     try:
-        check_size(issuers.model_dump())
+        check_whole(issuers.model_dump())
     except ValueError as error:
         raise f.refuse(str(error)) from None
     return issuers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.access.rows import CardIssuers, Supplier
@@ -12,7 +13,7 @@ from shared.credential.pkoc.provisioning import SupplierCode
 from tests.controller.client import Api
 from tests.controller.readers import Listener
 from tests.shared.credential.keys import key
-from tests.shared.credential.piv.cards import ECC, MIDDLE, ROOT, rsa_key
+from tests.shared.credential.piv.cards import ECC, MIDDLE, ROOT, Authority, rsa_key
 
 pytestmark = pytest.mark.slow  # every test builds a whole installation
 
@@ -22,6 +23,9 @@ RSA = rsa_key().public_key()
 RSA_PEM = RSA.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 ROOT_PEM = ROOT.certificate.public_bytes(Encoding.PEM).decode()
 LEAF_PEM = ROOT.issue(ECC.native).public_bytes(Encoding.PEM).decode()
+CONDITION = x509.NameConstraints([x509.DNSName("a.test")], None)
+BOUND = Authority("bound", ROOT, extensions=[(CONDITION, True)]).certificate
+BOUND_PEM = BOUND.public_bytes(Encoding.PEM).decode()
 LIST_PEM = ROOT.revoke(7).public_bytes(Encoding.PEM).decode()
 WHOLE = {
     "suppliers": [
@@ -119,6 +123,8 @@ async def test_the_same_again_is_no_change_for_the_door(api: Api, reader: Listen
         ({"intermediates": [LIST_PEM]}, "is no certificate in PEM"),
         ({"revocation_lists": [ROOT_PEM]}, "is no revocation list in PEM"),
         ({"authorities": [ROOT_PEM] * 9}, "8"),
+        ({"authorities": [ROOT_PEM], "intermediates": [BOUND_PEM]}, "critical extension"),
+        ({"suppliers": [CODE, {"reference": IIR, "public_key": RSA_PEM}]}, "twice"),
     ],
 )
 async def test_what_no_reader_could_read_is_refused(
