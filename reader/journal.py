@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -102,6 +102,15 @@ class Journal:
     async def keep(self, name: str, value: object) -> None:
         """Write `value` durably under `name`; None removes it."""
         await self._database.write(lambda db: _keep(db, name, value))
+
+    async def keep_all(self, values: Mapping[str, object]) -> None:
+        """Write several at once: after a power cut all of them are there or none."""
+
+        def write(db: sqlite3.Connection) -> None:
+            for name, value in values.items():
+                _keep(db, name, value)
+
+        await self._database.write(write)
 
     def keep_now(self, name: str, value: object) -> None:
         """Do what `keep` does, in the calling thread: for start-up."""

@@ -10,9 +10,14 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from reader.certificates import Shown
+from reader.documents import Examination, Remembered, moment_of, read_issuers
 from reader.wallets import Wallets, last_word
 from shared.access.mode import Clock
-from shared.access.rows import CardIssuers, Method
+from shared.access.rows import Calendar, CardIssuers, Method
+from shared.credential.aliro.documents.issuers import Issuers
+from shared.credential.aliro.documents.recurrence import Moment
+from shared.credential.aliro.reader import Transaction
+from shared.credential.errors import RuleBroken
 from shared.credential.exchange import Dialogue
 from shared.credential.outcome import Outcome, Proven, Standard, Strength, Transport
 from shared.credential.piv import authorities
@@ -34,9 +39,10 @@ class _Issuers:
     row: CardIssuers
     suppliers: Suppliers
     authorities: Authorities
+    documents: Issuers
 
 
-_NOBODY = _Issuers(CardIssuers(), Suppliers({}), Authorities([]))
+_NOBODY = _Issuers(CardIssuers(), Suppliers({}), Authorities([]), Issuers())
 
 
 def _nothing(_: object) -> None:
@@ -48,18 +54,31 @@ class Asking(NamedTuple):
 
     dialogue: Dialogue[Outcome]
     conclude: Callable[[bool], Dialogue[None] | None] = _nothing
+    examination: Examination | None = None
 
 
 class Standards:
     """Makes the dialogue for each card that comes, with fresh randomness."""
 
-    def __init__(self, wallets: Wallets) -> None:
-        """Take what remembers wallets."""
+    def __init__(
+        self, wallets: Wallets, documents: Remembered, is_known: Callable[[bytes], bool]
+    ) -> None:
+        """Take what remembers wallets, and their documents.
+
+        `is_known`: there is a grant to this key here, or it is refused; else documents are asked.
+        """
         self._wallets = wallets
+        self._documents = documents
+        self._is_known = is_known
         self._issuers = _NOBODY
 
     def over_nfc(
-        self, reader: Shown, methods: Sequence[Method], issuers: CardIssuers, clock: Clock
+        self,
+        reader: Shown,
+        methods: Sequence[Method],
+        issuers: CardIssuers,
+        clock: Clock,
+        calendar: Calendar | None = None,
     ) -> Asking | None:
         """Return what `reader` asks a card at a door of `methods`, or None: nothing by commands.
 
@@ -71,15 +90,21 @@ class Standards:
         now = datetime.fromtimestamp(clock.now, UTC) if clock.trusted else None
         found: dict[Standard, Dialogue[Outcome]] = {}
         conclude: Callable[[bool], Dialogue[None] | None] = _nothing
+        examination: Examination | None = None
         for method in methods:
             match method:
                 case Method.PKOC_NFC | Method.PKOC_NFC_VALIDATED:
                     found.setdefault(Standard.PKOC, self._pkoc(reader, methods, now))
-                case Method.ALIRO_NFC if reader.aliro is not None:
+                case Method.ALIRO_NFC | Method.ALIRO_NFC_DOCUMENT if Standard.ALIRO in found:
+                    pass
+                case Method.ALIRO_NFC | Method.ALIRO_NFC_DOCUMENT if reader.aliro is not None:
                     transaction = self._wallets.transaction(reader.aliro, reader.own_keys)
-                    found.setdefault(Standard.ALIRO, transaction.authenticate())
                     conclude = last_word(transaction)
-                case Method.ALIRO_NFC:
+                    if Method.ALIRO_NFC_DOCUMENT in methods:
+                        examination = self._examination(transaction, moment_of(calendar, clock))
+                    asking = examination.dialogue if examination else transaction.authenticate
+                    found[Standard.ALIRO] = asking()
+                case Method.ALIRO_NFC | Method.ALIRO_NFC_DOCUMENT:
                     logger.warning(
                         "no certificate: wallets are not asked until the controller sends one"
                     )
@@ -87,7 +112,14 @@ class Standards:
                     found.setdefault(Standard.PIV, self._piv(reader, methods, now))
                 case Method.PKOC_BLE | Method.PKOC_BLE_ECDHE | Method.CARD_NUMBER:
                     pass
-        return Asking(try_in_order(list(found.values())), conclude) if found else None
+        if not found:
+            return None
+        return Asking(try_in_order(list(found.values())), conclude, examination)
+
+    def _examination(self, transaction: Transaction, moment: Moment | None) -> Examination:
+        wanted, trusted = self._issuers.row.documents, self._issuers.documents
+        asking = self._documents.asking(self._wallets.store, wanted, trusted, moment)
+        return Examination(transaction, asking, moment, self._is_known)
 
     def _pkoc(
         self, reader: Shown, methods: Sequence[Method], now: datetime | None
@@ -137,7 +169,8 @@ def _read(row: CardIssuers) -> _Issuers:
     try:
         keys = {each.reference: suppliers.load_key(each.key) for each in row.suppliers}
         issuers = Authorities.load(row.authorities, row.intermediates, row.revocations)
-    except ValueError as error:
-        logger.error("card issuers: %s; no certificate counts until they are mended", error)  # noqa: TRY400
+        documents = read_issuers(row.documents)
+    except (ValueError, RuleBroken) as error:
+        logger.error("card issuers: %s; nobody's word counts until they are mended", error)  # noqa: TRY400
         return replace(_NOBODY, row=row)
-    return _Issuers(row, Suppliers(keys), issuers)
+    return _Issuers(row, Suppliers(keys), issuers, documents)

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
 
+from msgspec import structs
+
 from hw.ports import (
     HardwareFault,
     Link,
@@ -23,10 +25,12 @@ from hw.ports import (
 from reader.certificates import Certificates
 from reader.claims import ANSWER_WITHIN, Claims
 from reader.database import Unusable
+from reader.documents import LOST, Examination, Remembered
 from reader.door import Who
 from reader.doorkeeper import Doorkeeper
 from reader.identity import Enrolment, Keys, new_private_key
 from reader.memory import Memory
+from reader.secret_notes import SealedNotes
 from reader.standards import Standards, method_of
 from reader.wallets import Wallets
 from shared.access.decide import Attempt, Denied, Granted, Reason, Shown, decide, shown
@@ -80,7 +84,8 @@ class Taps:
         """Prepare; see `serve_links` and `serve_tags`."""
         self._certificates = Certificates(enrolment, keys)
         self._wallets = Wallets(keys, memory.journal)
-        self._standards = Standards(self._wallets)
+        self._documents = Remembered(SealedNotes(keys, memory.journal))
+        self._standards = Standards(self._wallets, self._documents, self._is_known)
         self._memory = memory
         self._door = doorkeeper
         self._claims = claims
@@ -99,6 +104,8 @@ class Taps:
     async def serve_tags(self, listener: TagListener) -> None:
         """Serve cards and phones over NFC, one after the other, until cancelled."""
         async with _closing(listener):
+            if self._documents.is_lost:
+                await self._note_device(LOST)
             while True:
                 tag = await self._accept("NFC", listener.accept)
                 try:
@@ -183,16 +190,22 @@ class Taps:
                     pass
 
     async def _serve_tag(self, tag: Tag) -> None:
-        door = self._door.view().door
+        view = self._door.view()
+        door = view.door
         # Without a plan a card is asked what most doors ask, so that the refusal says why.
         methods = door.methods if door is not None else (Method.PKOC_NFC,)
         issuers, clock = self._memory.card_issuers(), self._memory.clock.read()
         reader = self._certificates.shown(self._memory.certificates())
-        asking = self._standards.over_nfc(reader, methods, issuers, clock) if tag.iso_dep else None
+        asking = None
+        if tag.iso_dep:
+            asking = self._standards.over_nfc(reader, methods, issuers, clock, view.calendar)
         outcome = _FOREIGN if asking is None else await self._ask(tag, asking.dialogue)
         if outcome == _FOREIGN and Method.CARD_NUMBER in methods:
             outcome = judge_uid(tag.uid)
-        granted = await self._judge(outcome)
+        examination = asking.examination if asking is not None else None
+        if examination is not None:
+            await self._note_documents(examination)
+        granted = await self._judge(outcome, examination)
         if asking is not None:
             await self._tell(tag, asking.conclude(granted))
 
@@ -224,17 +237,31 @@ class Taps:
                 case None:
                     return Refused(credential.Reason.TIMEOUT)
 
-    async def _judge(self, outcome: Outcome) -> bool:
+    async def _note_documents(self, examination: Examination) -> None:
+        try:
+            await self._documents.store()
+        except Unusable as error:
+            logger.error("%s", error)  # noqa: TRY400 - the cause is in the text
+            examination.not_written()
+
+    def _is_known(self, key: bytes) -> bool:
+        known = self._memory.know(key)
+        return bool(known.grants) or known.denied is not None
+
+    async def _judge(self, outcome: Outcome, examination: Examination | None = None) -> bool:
         """Decide on `outcome`, move the door, write it down. Return whether it was granted."""
         match outcome:
-            case Refused(reason, detail):
-                await self._refuse_proof(reason, detail)
+            case Refused(reason, text):
+                await self._refuse_proof(reason, text)
                 return False
             case Proven() as proven:
+                if proven.standard is credential.Standard.ALIRO and examination is not None:
+                    attempt = examination.attempt(proven)
+                    return await self._judge_attempt(attempt, proven.key, examination.detail)
                 attempt = Attempt(proven.key, method_of(proven), proven=True)
-                return await self._judge_attempt(attempt, proven.key)
+                return await self._judge_attempt(attempt, proven.key, None)
 
-    async def _judge_attempt(self, attempt: Attempt, key: bytes) -> bool:
+    async def _judge_attempt(self, attempt: Attempt, key: bytes, detail: str | None) -> bool:
         verdict, claim = self._decide(attempt), None
         match verdict:
             case Denied(reasons=(Reason.RESERVE_ONLINE,), grant=Grant() as grant):
@@ -247,21 +274,22 @@ class Taps:
         if isinstance(verdict, Granted) and verdict.counts:
             # One at a time: somebody else may be about to spend the last use.
             async with self._counting:
-                verdict = await self._let_in(self._decide(attempt), attempt.method, claim)
+                verdict = await self._let_in(self._decide(attempt), attempt.method, claim, detail)
         else:
-            verdict = await self._let_in(verdict, attempt.method, claim)
+            verdict = await self._let_in(verdict, attempt.method, claim, detail)
         if isinstance(verdict, Granted):
             return True
         self._door.refuse(_SHOWN[shown(verdict.reason)])
-        await self._door.record([self._denied(verdict, attempt.method, key, claim)])
+        denied = self._denied(verdict, attempt.method, key, claim)
+        await self._door.record([structs.replace(denied, detail=detail)])
         return False
 
     async def _let_in(
-        self, verdict: Granted | Denied, method: Method, claim: bytes | None
+        self, verdict: Granted | Denied, method: Method, claim: bytes | None, detail: str | None
     ) -> Granted | Denied:
         """Release for a grant; a use that counts is durably spent before."""
         match verdict:
-            case Granted(grant=grant, counts=True):
+            case Granted(grant=Grant() as grant, counts=True):
                 own = grant.id if grant.has(Flag.OWNED_USES) else None
                 try:
                     await self._door.spend(self._granted(verdict, method, claim), own)
@@ -271,7 +299,8 @@ class Taps:
                 self._release(verdict)
             case Granted():
                 self._release(verdict)
-                await self._door.record([self._granted(verdict, method, claim)])
+                granted = self._granted(verdict, method, claim)
+                await self._door.record([structs.replace(granted, detail=detail)])
             case Denied():
                 pass
         return verdict
@@ -281,28 +310,26 @@ class Taps:
 
     def _release(self, granted: Granted) -> None:
         grant = granted.grant
-        who = Who(credential=grant.credential, person=grant.person)
-        self._door.grant(granted.seconds, who, overrides=grant.has(Flag.OVERRIDE))
+        overrides = grant is not None and grant.has(Flag.OVERRIDE)
+        self._door.grant(granted.seconds, _who(grant), overrides=overrides)
 
     def _granted(self, granted: Granted, method: Method, claim: bytes | None) -> Event:
         grant = granted.grant
-        who = Who(credential=grant.credential, person=grant.person)
         return self._door.event(
             EventKind.ACCESS,
-            who,
+            _who(grant),
             reason=Reason.GRANTED,
             method=method,
-            plan=grant.plan,
+            plan=grant.plan if grant else None,
             counted=granted.counts,
             claim=claim,
         )
 
     def _denied(self, denied: Denied, method: Method, key: bytes, claim: bytes | None) -> Event:
         grant = denied.grant
-        who = Who(credential=grant.credential, person=grant.person) if grant else Who()
         return self._door.event(
             EventKind.ACCESS,
-            who,
+            _who(grant),
             reason=denied.reason,
             reasons=denied.reasons,
             method=method,
@@ -326,6 +353,10 @@ class Taps:
     def _permits(self, method: Method) -> bool:
         door = self._door.view().door
         return door is not None and method in door.methods
+
+
+def _who(grant: Grant | None) -> Who:
+    return Who(credential=grant.credential, person=grant.person) if grant else Who()
 
 
 def _now() -> float:

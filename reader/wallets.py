@@ -11,14 +11,10 @@ import logging
 import secrets
 from collections.abc import Callable
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from reader.database import Unusable
 from reader.identity import Keys, new_private_key
 from reader.journal import Journal
+from reader.secret_notes import SealedNotes
 from shared.credential.aliro.endings import ReaderStatus
 from shared.credential.aliro.identity import ReaderIdentity
 from shared.credential.aliro.keys import TRANSACTION_ID_SIZE
@@ -30,7 +26,6 @@ from shared.credential.p256 import OwnKeys, PrivateKey
 logger = logging.getLogger(__name__)
 
 NOTE = "kpersistents"
-_NONCE_SIZE = 12
 
 
 def aliro_key(pkoc: PrivateKey) -> PrivateKey:
@@ -46,12 +41,9 @@ class Wallets:
 
     def __init__(self, keys: Keys, journal: Journal) -> None:
         """Whom earlier taps left behind is read when the first wallet of the group comes."""
-        self._journal = journal
-        secret = keys.identity.secret_bytes()
-        at_rest = HKDF(SHA256(), 32, salt=None, info=b"doorward kpersistents at rest v1")
-        self._seal = AESGCM(at_rest.derive(secret))
+        self._notes = SealedNotes(keys, journal)
         self._group: bytes | None = None
-        self._store = KpersistentStore()
+        self.store = KpersistentStore()
         self._kept = self._members()
 
     def transaction(self, identity: ReaderIdentity, own_keys: OwnKeys) -> Transaction:
@@ -62,7 +54,7 @@ class Wallets:
             new_private_key(),
             secrets.token_bytes(TRANSACTION_ID_SIZE),
             own_keys=own_keys,
-            store=self._store,
+            store=self.store,
         )
 
     async def remember(self) -> None:
@@ -70,10 +62,8 @@ class Wallets:
         members = self._members()
         if members == self._kept or self._group is None:
             return  # who came last may be lost; that makes nobody's tap slower
-        nonce = secrets.token_bytes(_NONCE_SIZE)
-        sealed = nonce + self._seal.encrypt(nonce, self._store.encode(), self._group)
         try:
-            await self._journal.keep(NOTE, sealed)
+            await self._notes.keep({NOTE: self.store.encode()}, self._group)
             self._kept = members
         except Unusable as error:
             logger.warning("%s; quick taps are forgotten at the next start", error)
@@ -82,24 +72,18 @@ class Wallets:
         """Go on as part of this group, with those whom it has met; a new certificate is no news."""
         group = NOTE.encode() + identity.reader_identifier + identity.group_key.point
         if group != self._group:
-            self._group, self._store = group, self._load(group)
+            self._group, self.store = group, self._load(group)
             self._kept = self._members()
 
     def _load(self, group: bytes) -> KpersistentStore:
         try:
-            sealed = self._journal.note(NOTE, bytes)
-            if sealed is None:
-                return KpersistentStore()
-            nonce, body = sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:]
-            return KpersistentStore.decode(self._seal.decrypt(nonce, body, group))
-        except InvalidTag:
-            logger.warning("nobody is remembered for quick taps: what is kept is of another group")
+            return self._notes.load(NOTE, KpersistentStore.decode, group) or KpersistentStore()
         except (Unusable, ValueError) as error:
             logger.warning("nobody is remembered for quick taps: %s", error)
         return KpersistentStore()
 
     def _members(self) -> frozenset[tuple[bytes, bytes]]:
-        return frozenset((credential.point, key) for credential, key in self._store)
+        return frozenset((credential.point, key) for credential, key in self.store)
 
 
 def last_word(transaction: Transaction) -> Callable[[bool], Dialogue[None] | None]:

@@ -54,11 +54,17 @@ def local_time(offsets: tuple[OffsetFrom, ...], until: int, now: int) -> LocalTi
 
     `offsets` are ordered by `since`; they hold from the first `since` to `until` (exclusive).
     """
-    index = bisect_right(offsets, now, key=lambda offset: offset.since) - 1
-    if index < 0 or now >= until:
+    offset = offset_at(offsets, until, now)
+    if offset is None:
         return None
-    day, second = divmod(now + offsets[index].seconds, DAY)
+    day, second = divmod(now + offset, DAY)
     return LocalTime(day, (day + 3) % 7, second // MINUTE)
+
+
+def offset_at(offsets: tuple[OffsetFrom, ...], until: int, now: int) -> int | None:
+    """Return how many seconds the clock is ahead of UTC then, or None outside the range."""
+    index = bisect_right(offsets, now, key=lambda offset: offset.since) - 1
+    return None if index < 0 or now >= until else offsets[index].seconds
 
 
 def holiday_kind(holidays: tuple[Holiday, ...], day: int) -> int | None:

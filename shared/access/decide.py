@@ -43,6 +43,19 @@ class Reason(enum.Enum):
     GRANTED = "granted"
 
 
+# Anything else that may be said of a document is `unknown`.
+DOCUMENT_SAYS = frozenset(
+    {
+        Reason.REVOKED,
+        Reason.UNKNOWN,
+        Reason.CLOCK,
+        Reason.NOT_YET,
+        Reason.EXPIRED,
+        Reason.OUT_OF_HOURS,
+        Reason.JOURNAL,
+        Reason.GRANTED,
+    }
+)
 _ORDER = {reason: position for position, reason in enumerate(Reason)}
 
 
@@ -106,13 +119,19 @@ class DenyCause(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What was presented. `key` is None when not even a key was shown."""
+    """What was presented. `key` is None when not even a key was shown.
+
+    `document` is one of `DOCUMENT_SAYS`, where an issuer's document was asked for: granted, or why
+    it does not let its holder in. It never speaks for a key that has a grant; but a key that an
+    issuer has revoked is refused in any case.
+    """
 
     key: bytes | None
     method: Method
     proven: bool
     factor: Factor = Factor.NONE
     reservation: Reservation = Reservation.NONE
+    document: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +150,12 @@ class Knowledge:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The door may be released for `seconds`, once `counts` uses are durably spent."""
+    """The door may be released for `seconds`, once `counts` uses are durably spent.
 
-    grant: Grant
+    Without a grant: an issuer's document lets its holder in.
+    """
+
+    grant: Grant | None
     seconds: int
     counts: bool
 
@@ -156,8 +178,10 @@ def decide(attempt: Attempt, known: Knowledge, clock: Clock) -> Granted | Denied
     door, calendar = known.door, known.calendar
     failures = list(_identify(attempt, known))
     grants = [grant for grant in known.grants if grant.key == attempt.key]
-    if door is None or calendar is None or not grants:
+    if door is None or calendar is None:
         return Denied(failures[0], tuple(failures))
+    if not grants:
+        return _by_document(attempt, known, failures, door=door, calendar=calendar, clock=clock)
     verdicts = [
         (tuple(_weigh(grant, attempt, known, door=door, calendar=calendar, clock=clock)), grant)
         for grant in grants
@@ -168,6 +192,38 @@ def decide(attempt: Attempt, known: Knowledge, clock: Clock) -> Granted | Denied
         return Denied(failures[0], tuple(failures), grant)
     seconds = door.release_extended if grant.has(Flag.EXTENDED) else door.release
     return Granted(grant, seconds, counts=grant.uses is not None)
+
+
+def _by_document(
+    attempt: Attempt,
+    known: Knowledge,
+    failures: list[Reason],
+    *,
+    door: Door,
+    calendar: Calendar,
+    clock: Clock,
+) -> Granted | Denied:
+    """Judge a key without a grant: it may have a document, which has dates and no privileges."""
+    said = _said(attempt)
+    if said is None:
+        return Denied(failures[0], tuple(failures))
+    failures.extend(_modes(known, door))
+    if not known.lease_live:
+        failures.append(Reason.LEASE_ENDED)
+    if not clock.trusted or calendar.offset(clock.now) is None:
+        failures.append(Reason.CLOCK)
+    if said not in (Reason.GRANTED, Reason.REVOKED, *failures):
+        failures.append(said)
+    if failures:
+        return Denied(failures[0], tuple(failures))
+    return Granted(None, door.release, counts=False)
+
+
+def _said(attempt: Attempt) -> Reason | None:
+    """What a document says of somebody who came by one; None if nobody vouches for them."""
+    if attempt.method is not Method.ALIRO_NFC_DOCUMENT or attempt.document is Reason.UNKNOWN:
+        return None
+    return attempt.document if attempt.document in DOCUMENT_SAYS else None
 
 
 def _how_far(verdict: tuple[tuple[Reason, ...], Grant]) -> tuple[int, bool, int]:
@@ -181,12 +237,18 @@ def _identify(attempt: Attempt, known: Knowledge) -> Iterator[Reason]:
     planned = known.door is not None and known.calendar is not None
     if not planned:
         yield Reason.NO_PLAN
+    enrolled = any(grant.key == attempt.key for grant in known.grants)
+    by_document = attempt.method is Method.ALIRO_NFC_DOCUMENT
     permitted = known.door is None or attempt.method in known.door.methods
+    # A key that has been enrolled meanwhile has to come as what it is now.
+    permitted = permitted and not (by_document and enrolled)
     if not attempt.proven or attempt.key is None or not permitted:
         yield Reason.BAD_PROOF
     if known.denied is not None:
         yield Reason(known.denied.value)
-    if planned and not any(grant.key == attempt.key for grant in known.grants):
+    elif attempt.document is Reason.REVOKED:
+        yield Reason.REVOKED
+    if planned and not enrolled and _said(attempt) is None:
         yield Reason.UNKNOWN
 
 
@@ -201,7 +263,7 @@ def _weigh(
 ) -> Iterator[Reason]:
     """Checks 5 to 13 for one grant: every reason it fails for, in order."""
     yield from _flags(grant)
-    yield from _modes(grant, known, door)
+    yield from _modes(known, door, overrides=grant.has(Flag.OVERRIDE))
     if not known.lease_live and not grant.has(Flag.RESPONDER):
         yield Reason.LEASE_ENDED
     yield from _times(grant, known, calendar, clock)
@@ -220,10 +282,10 @@ def _flags(grant: Grant) -> Iterator[Reason]:
         yield Reason.SUSPENDED
 
 
-def _modes(grant: Grant, known: Knowledge, door: Door) -> Iterator[Reason]:
+def _modes(known: Knowledge, door: Door, *, overrides: bool = False) -> Iterator[Reason]:
     if known.fault:
         yield Reason.FAULT
-    if door.modes.lockdown and not grant.has(Flag.OVERRIDE):
+    if door.modes.lockdown and not overrides:
         yield Reason.LOCKDOWN
     if door.modes.maintenance:
         yield Reason.BUSY

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from shared import cbor
-from shared.access.calendar import Holiday, Instant, LocalTime, OffsetFrom, local_time
+from shared.access.calendar import Holiday, Instant, LocalTime, OffsetFrom, local_time, offset_at
 from shared.access.schedule import MAX_ID, Schedule
 
 MAX_ROW = 16_384  # a schedule of 84 intervals and 16 holiday rules stays below 3 KiB
@@ -30,13 +30,14 @@ class Method(enum.Enum):
     PKOC_BLE_ECDHE = "pkoc-ble-ecdhe"
     PKOC_NFC_VALIDATED = "pkoc-nfc-validated"  # with a certificate of a supplier in `CardIssuers`
     ALIRO_NFC = "aliro-nfc"
+    ALIRO_NFC_DOCUMENT = "aliro-nfc-document"  # with a document of an issuer in `CardIssuers`
     PIV_NFC = "piv-nfc"
     PIV_NFC_VALIDATED = "piv-nfc-validated"  # with one that leads to an authority in `CardIssuers`
     CARD_NUMBER = "card-number"  # cloneable: a number that anybody can copy, for migration only
 
 
 # For these a reader needs a certificate of its site's issuer, which wallets know.
-ALIRO_METHODS = frozenset({Method.ALIRO_NFC})
+ALIRO_METHODS = frozenset({Method.ALIRO_NFC, Method.ALIRO_NFC_DOCUMENT})
 
 
 class Flag(enum.IntFlag):
@@ -96,6 +97,10 @@ class Calendar(msgspec.Struct, frozen=True, array_like=True, tag=2):
         """Return the wall clock at the UTC second `now`, or None outside the compiled range."""
         return local_time(self.offsets, self.until, now)
 
+    def offset(self, now: int) -> int | None:
+        """Return how many seconds the site is ahead of UTC then, or None likewise."""
+        return offset_at(self.offsets, self.until, now)
+
 
 class Supplier(msgspec.Struct, frozen=True, array_like=True):
     """Somebody who issues PKOC cards: the name in their certificates, and a public key.
@@ -110,19 +115,36 @@ class Supplier(msgspec.Struct, frozen=True, array_like=True):
 Der = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_ROW)]
 
 
+Point = Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
+Element = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class Documents(msgspec.Struct, frozen=True, array_like=True):
+    """Whose documents count, and the ids of the elements in them that are asked for.
+
+    Keys are points: of issuers, and of authorities that certify issuers.
+    """
+
+    issuers: Annotated[tuple[Point, ...], msgspec.Meta(max_length=8)] = ()
+    authorities: Annotated[tuple[Point, ...], msgspec.Meta(max_length=8)] = ()
+    access: Annotated[tuple[Element, ...], msgspec.Meta(max_length=8)] = ()
+    revocation: Annotated[tuple[Element, ...], msgspec.Meta(max_length=8)] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.issuers or self.authorities)
+
+
 class CardIssuers(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """Whose certificates count at this door, for the methods that want one. All as DER."""
+    """Whose certificates count at this door, as DER, and whose documents, where it wants them."""
 
     suppliers: Annotated[tuple[Supplier, ...], msgspec.Meta(max_length=16)] = ()
     authorities: Annotated[tuple[Der, ...], msgspec.Meta(max_length=8)] = ()
     intermediates: Annotated[tuple[Der, ...], msgspec.Meta(max_length=8)] = ()
     revocations: Annotated[tuple[Der, ...], msgspec.Meta(max_length=8)] = ()
+    documents: Documents = Documents()
 
     def __bool__(self) -> bool:
-        return bool(self.suppliers or self.authorities)
-
-
-Point = Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
+        return bool(self.suppliers or self.authorities or self.documents)
 
 
 class AliroCertificate(msgspec.Struct, frozen=True, array_like=True):

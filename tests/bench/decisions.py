@@ -22,7 +22,7 @@ from shared.access.decide import (
     decide,
 )
 from shared.access.mode import Trust
-from shared.access.rows import Flag, Grant
+from shared.access.rows import Flag, Grant, Method, Modes
 from shared.access.schedule import Opening, Use
 from tests.bench.worlds import Situation, situations
 from tests.shared.access.wallclock import begins, naive_opening, shown_at
@@ -73,8 +73,10 @@ def expected(situation: Situation) -> Answer:
     attempt, known, _, _ = situation
     before = list(_before_any_grant(attempt, known))
     left = [grant for grant in known.grants if grant.key == attempt.key]
-    if known.door is None or known.calendar is None or not left:
+    if known.door is None or known.calendar is None:
         return Answer(tuple(before), None, 0, counts=False)
+    if not left:
+        return _by_document(situation, before, known.door.release)
     for line in LINES:
         standing = [grant for grant in left if not line.fails(grant, situation)]
         if not standing:
@@ -94,13 +96,49 @@ def _before_any_grant(attempt: Attempt, known: Knowledge) -> Iterator[Reason]:
     plan = None not in (known.door, known.calendar)
     if not plan:
         yield Reason.NO_PLAN
+    enrolled = attempt.key in {grant.key for grant in known.grants}
     permitted = known.door is None or attempt.method in known.door.methods
+    if attempt.method is Method.ALIRO_NFC_DOCUMENT and enrolled:
+        permitted = False
     if attempt.key is None or not attempt.proven or not permitted:
         yield Reason.BAD_PROOF
     if known.denied is not None:
         yield Reason[known.denied.name]
-    if plan and attempt.key not in {grant.key for grant in known.grants}:
+    elif attempt.document is Reason.REVOKED:
+        yield Reason.REVOKED
+    if plan and not enrolled and not _vouched(attempt):
         yield Reason.UNKNOWN
+
+
+# What an issuer can say of somebody whom no grant names, and the lines it stands in.
+SAID = ["revoked", "clock", "not_yet", "expired", "out_of_hours", "journal", "granted"]
+
+
+def _vouched(attempt: Attempt) -> bool:
+    said = attempt.document is not None and attempt.document.value in SAID
+    return said and attempt.method is Method.ALIRO_NFC_DOCUMENT
+
+
+def _by_document(situation: Situation, before: list[Reason], seconds: int) -> Answer:
+    """The table for a document: no exemption from anything, and always a trusted clock."""
+    attempt, known, clock, _ = situation
+    if not _vouched(attempt):
+        return Answer(tuple(before), None, 0, counts=False)
+    modes = known.door.modes if known.door else Modes()
+    told = clock.trust is Trust.TRUSTED and _shown(situation) is not None
+    lines = [
+        (Reason.FAULT, known.fault),
+        (Reason.LOCKDOWN, modes.lockdown),
+        (Reason.BUSY, modes.maintenance),
+        (Reason.LEASE_ENDED, not known.lease_live),
+        (Reason.CLOCK, not told or attempt.document is Reason.CLOCK),
+        (Reason.NOT_YET, attempt.document is Reason.NOT_YET),
+        (Reason.EXPIRED, attempt.document is Reason.EXPIRED),
+        (Reason.OUT_OF_HOURS, attempt.document is Reason.OUT_OF_HOURS),
+        (Reason.JOURNAL, attempt.document is Reason.JOURNAL),
+    ]
+    reasons = tuple(before + [reason for reason, fails in lines if fails])
+    return Answer(reasons, None, 0 if reasons else seconds, counts=False)
 
 
 def _flag(flag: Flag) -> Callable[[Grant, Situation], bool]:

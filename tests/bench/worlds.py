@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shared.access.calendar import DAY, Holiday
-from shared.access.decide import Attempt, DenyCause, Factor, Knowledge, Reservation
+from shared.access.decide import Attempt, DenyCause, Factor, Knowledge, Reason, Reservation
 from shared.access.mode import Clock, Trust
 from shared.access.rows import Calendar, Door, Flag, Grant, Method, Modes
 from shared.access.schedule import HolidayRule, Interval, Schedule, Span
@@ -123,9 +123,14 @@ def _door(rng: random.Random) -> Door:
 
 
 def _attempt(rng: random.Random) -> Attempt:
+    # Few would be without a grant; and of those that have none, most come by a document.
+    stranger = rng.random() < 0.2
+    method = Method.ALIRO_NFC_DOCUMENT if rng.random() < 0.1 + 0.8 * stranger else None
+    said = rng.choice([None, Reason.GRANTED, Reason.JOURNAL, rng.choice(list(Reason))])
     return Attempt(
-        rng.choice(KEYS) if rng.random() < 0.98 else None,
-        rng.choice(METHODS),
+        (KEYS[3] if stranger else rng.choice(KEYS)) if rng.random() < 0.98 else None,
+        method or rng.choice(METHODS),
+        document=said if method or rng.random() < 0.1 else None,
         proven=rng.random() < 0.97,
         factor=rng.choice(list(Factor)),
         reservation=rng.choice(list(Reservation)),

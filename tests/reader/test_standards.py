@@ -16,7 +16,9 @@ from msgspec.structs import replace
 from hw.ports import Signal
 from reader.cache import NO_CERTIFICATES
 from reader.certificates import Certificates
+from reader.documents import Remembered
 from reader.journal import open_journal
+from reader.secret_notes import SealedNotes
 from reader.standards import Standards, method_of
 from reader.wallets import Wallets
 from shared.access.decide import Reason
@@ -143,7 +145,8 @@ async def test_a_door_without_nfc_asks_nothing(place: Place) -> None:
 
 def test_there_is_nothing_to_ask_where_no_standard_is_taken(tmp_path: Path) -> None:
     with closing(open_journal(tmp_path / "journal.db")) as journal:
-        standards = Standards(Wallets(KEYS, journal))
+        documents = Remembered(SealedNotes(KEYS, journal))
+        standards = Standards(Wallets(KEYS, journal), documents, lambda _: False)
     reader, clock = Certificates(ENROLMENT, KEYS).shown(NO_CERTIFICATES), Clock(0, Trust.UNKNOWN)
     for methods in ([], [Method.PKOC_BLE, Method.CARD_NUMBER], [Method.ALIRO_NFC]):
         assert standards.over_nfc(reader, methods, CardIssuers(), clock) is None

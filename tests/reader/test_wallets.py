@@ -235,7 +235,7 @@ class TestAtRest:
             assert shown.aliro is not None
             wallets = Wallets(KEYS, memory.journal)
             wallets.transaction(shown.aliro, shown.own_keys)
-            return len(wallets._store)
+            return len(wallets.store)
         finally:
             memory.close()
 

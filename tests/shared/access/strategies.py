@@ -10,13 +10,14 @@ import dataclasses
 from hypothesis import strategies as st
 
 from shared.access.calendar import Holiday, OffsetFrom
-from shared.access.decide import Attempt, DenyCause, Factor, Knowledge, Reservation
+from shared.access.decide import Attempt, DenyCause, Factor, Knowledge, Reason, Reservation
 from shared.access.mode import Clock, Trust
 from shared.access.rows import (
     ALL_FLAGS,
     AliroCertificate,
     Calendar,
     CardIssuers,
+    Documents,
     Door,
     Flag,
     Grant,
@@ -110,14 +111,18 @@ suppliers = st.builds(
     key=st.binary(min_size=65, max_size=100),
 )
 ders = st.lists(st.binary(min_size=1, max_size=300), max_size=3).map(tuple)
+points = st.binary(min_size=65, max_size=65)
+some_points = st.lists(points, max_size=2).map(tuple)
+elements = st.lists(st.text(min_size=1, max_size=64), max_size=2).map(tuple)
+documents = st.builds(Documents, some_points, some_points, elements, elements)
 card_issuers = st.builds(
     CardIssuers,
     suppliers=st.lists(suppliers, max_size=3).map(tuple),
     authorities=ders,
     intermediates=ders,
     revocations=ders,
+    documents=documents,
 )
-points = st.binary(min_size=65, max_size=65)
 certificates = st.builds(
     ReaderCertificates,
     aliro=st.none()
@@ -143,6 +148,7 @@ attempts = st.builds(
     proven=st.sampled_from([True, True, False]),
     factor=st.sampled_from(Factor),
     reservation=st.sampled_from(Reservation),
+    document=st.none() | st.sampled_from(Reason),
 )
 
 # The same rows as above, in what bears on a decision only, and made faster.
@@ -208,4 +214,8 @@ def promising(draw: st.DrawFn) -> tuple[Attempt, Knowledge, Clock]:
         fault=False,
         lease_live=draw(st.sampled_from([True, True, False])),
     )
-    return dataclasses.replace(attempt, key=key, proven=True), known, clock
+    attempt = dataclasses.replace(attempt, key=key, proven=True)
+    if attempt.method is Method.ALIRO_NFC_DOCUMENT:
+        known = dataclasses.replace(known, grants=others, lease_live=True)
+        attempt = dataclasses.replace(attempt, document=Reason.GRANTED)
+    return attempt, known, clock

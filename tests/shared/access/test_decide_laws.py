@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from shared.access.decide import (
+    DOCUMENT_SAYS,
     Attempt,
     Denied,
     DenyCause,
@@ -23,7 +24,7 @@ from shared.access.decide import (
     shown,
 )
 from shared.access.mode import Clock, Trust
-from shared.access.rows import Flag, Grant, Modes
+from shared.access.rows import Flag, Grant, Method, Modes
 from shared.access.schedule import Opening, opening
 from tests.shared.access import strategies
 
@@ -31,6 +32,8 @@ Situation = tuple[Attempt, Knowledge, Clock]
 anything = strategies.situations() | strategies.promising()
 some = settings(max_examples=40)
 ORDER = list(Reason)
+# What can be said of a document but that it lets its holder in.
+WORSE = [None, *(each for each in Reason if each is not Reason.GRANTED)]
 
 
 @given(anything)
@@ -52,6 +55,20 @@ def _sound(answer: Granted, attempt: Attempt, known: Knowledge, clock: Clock) ->
     assert attempt.proven
     assert attempt.method in door.methods
     assert known.denied is None
+    assert attempt.document is not Reason.REVOKED
+    if grant is None:
+        assert attempt.method is Method.ALIRO_NFC_DOCUMENT
+        assert attempt.document is Reason.GRANTED
+        assert attempt.key not in {each.key for each in known.grants}
+        assert not known.fault
+        assert not door.modes.maintenance
+        assert not door.modes.lockdown
+        assert known.lease_live
+        assert clock.trust is Trust.TRUSTED
+        assert calendar.local(clock.now) is not None
+        assert (answer.seconds, answer.counts) == (door.release, False)
+        return
+    assert attempt.method is not Method.ALIRO_NFC_DOCUMENT
     assert grant in known.grants
     assert grant.key == attempt.key
     assert not grant.flags & (Flag.STOLEN | Flag.LOST | Flag.SUSPENDED)
@@ -81,7 +98,8 @@ def _sound(answer: Granted, attempt: Attempt, known: Knowledge, clock: Clock) ->
 def _explained(answer: Denied, attempt: Attempt, known: Knowledge, clock: Clock) -> None:
     """There is a reason; reasons are in order, each once; what was meant is named."""
     assert answer.reason is answer.reasons[0]
-    assert not {Reason.GRANTED, Reason.JOURNAL} & set(answer.reasons)
+    assert Reason.GRANTED not in answer.reasons
+    assert Reason.JOURNAL not in answer.reasons or attempt.document is Reason.JOURNAL
     # The cause of a denial stands where the table has `revoked`.
     cause = known.denied and Reason(known.denied.value)
     ranks = [ORDER.index(Reason.REVOKED if r is cause else r) for r in answer.reasons]
@@ -91,7 +109,9 @@ def _explained(answer: Denied, attempt: Attempt, known: Knowledge, clock: Clock)
         assert answer.grant in known.grants
         assert answer.grant.key == attempt.key
     elif known.door is not None and known.calendar is not None:
-        assert Reason.UNKNOWN in answer.reasons
+        by_document = attempt.method is Method.ALIRO_NFC_DOCUMENT
+        vouched = by_document and attempt.document in DOCUMENT_SAYS - {Reason.UNKNOWN}
+        assert (Reason.UNKNOWN in answer.reasons) is not vouched
 
 
 @given(anything, st.integers())
@@ -118,6 +138,8 @@ def test_another_grant_never_takes_a_right_away(situation: Situation, more: Gran
     assume(attempt.key is not None)
     more = structs.replace(more, key=attempt.key)
     assume(more.id not in {grant.id for grant in known.grants})
+    # But to somebody who came by a document: whoever is enrolled is judged as such.
+    assume(attempt.method is not Method.ALIRO_NFC_DOCUMENT)
     if isinstance(decide(*situation), Granted):
         wider = replace(known, grants=(more, *known.grants))
         assert isinstance(decide(attempt, wider, clock), Granted)
@@ -125,8 +147,9 @@ def test_another_grant_never_takes_a_right_away(situation: Situation, more: Gran
 
 @given(anything)
 @some
-def test_taking_all_grants_away_leaves_no_right(situation: Situation) -> None:
+def test_taking_all_grants_away_leaves_no_right_but_of_a_document(situation: Situation) -> None:
     attempt, known, clock = situation
+    attempt = replace(attempt, document=None)
     rest = tuple(grant for grant in known.grants if grant.key != attempt.key)
     assert isinstance(decide(attempt, replace(known, grants=rest), clock), Denied)
 
@@ -164,6 +187,7 @@ def test_any_one_thing_missing_refuses(situation: Situation) -> None:
 def test_a_flag_on_every_grant_refuses(situation: Situation, flag: Flag) -> None:
     attempt, known, clock = situation
     flagged = tuple(structs.replace(g, flags=g.flags | flag) for g in known.grants)
+    attempt = replace(attempt, document=None)
     assert isinstance(decide(attempt, replace(known, grants=flagged), clock), Denied)
 
 
@@ -178,6 +202,7 @@ def test_less_trust_lease_or_factor_never_opens_a_door(situation: Situation) -> 
         (replace(attempt, factor=Factor.WRONG), known, clock),
         (replace(attempt, reservation=Reservation.NONE), known, clock),
         (replace(attempt, reservation=Reservation.NONE_LEFT), known, clock),
+        *((replace(attempt, document=each), known, clock) for each in WORSE),
         (attempt, replace(known, schedules={}), clock),
         (attempt, replace(known, uses_spent=dict.fromkeys(known.uses_spent, 10**6)), clock),
     ]
@@ -203,3 +228,22 @@ def test_what_cannot_be_written_down_is_refused(situation: Situation) -> None:
     if isinstance(answer, Granted):
         assert answer.without_journal().reason is Reason.JOURNAL
         assert answer.without_journal().grant is answer.grant
+
+
+@given(anything, st.sampled_from(Reason))
+@some
+def test_a_document_never_widens_what_a_grant_gives(situation: Situation, said: Reason) -> None:
+    attempt, known, clock = situation
+    if any(grant.key == attempt.key for grant in known.grants):
+        without = decide(replace(attempt, document=None), known, clock)
+        if isinstance(without, Denied):
+            assert isinstance(decide(replace(attempt, document=said), known, clock), Denied)
+
+
+@given(anything)
+@some
+def test_only_a_document_lets_in_whoever_comes_by_one(situation: Situation) -> None:
+    attempt, known, clock = situation
+    attempt = replace(attempt, method=Method.ALIRO_NFC_DOCUMENT)
+    for said in WORSE:
+        assert isinstance(decide(replace(attempt, document=said), known, clock), Denied)
