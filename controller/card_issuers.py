@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -17,7 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from shared.access.rows import MAX_ROW, CardIssuers, Supplier, encode_row
+from shared.access.rows import MAX_ROW, CardIssuers, Documents, Supplier, encode_row
+from shared.credential.errors import RuleBroken
+from shared.credential.p256 import PublicKey
 from shared.credential.piv.authorities import UNREADABLE, Authorities
 from shared.credential.pkoc.suppliers import REFERENCE, load_key
 
@@ -54,6 +57,36 @@ def normal_list(text: str) -> str:
     )
 
 
+def normal_document_issuer(text: str) -> str:
+    """Return the key of an issuer of documents: a point in 130 hex digits. `ValueError`."""
+    try:
+        return PublicKey.parse(bytes.fromhex(text)).point.hex()
+    except (ValueError, RuleBroken):
+        raise ValueError("must be a public key on P-256 in 130 hex digits, 04...") from None
+
+
+def normal_document_authority(text: str) -> str:
+    """Return the certificate in PEM of somebody who certifies issuers of documents. `ValueError`.
+
+    Only its key counts, which signs the issuers' certificates: it has to be on P-256.
+    """
+    certificate = normal_certificate(text)
+    _point(certificate)
+    return certificate
+
+
+def check_documents(kept: dict[str, Any]) -> None:
+    """`ValueError` if documents could never open a door, or not be told apart."""
+    documents = row_of(kept).documents
+    keys = [*documents.issuers, *documents.authorities]
+    if len(set(keys)) != len(keys):
+        raise ValueError("the same key twice among the issuers and authorities of documents")
+    if documents and not documents.access:
+        raise ValueError("access_elements: name those by which documents open doors, at least one")
+    if not documents and (documents.access or documents.revocation):
+        raise ValueError("elements without document_issuers and document_authorities to sign them")
+
+
 def row_of(kept: dict[str, Any]) -> CardIssuers:
     """Return the row of the plan for what is kept of a site."""
     return CardIssuers(
@@ -64,6 +97,12 @@ def row_of(kept: dict[str, Any]) -> CardIssuers:
         authorities=_all_der(x509.load_pem_x509_certificate, kept.get("authorities", [])),
         intermediates=_all_der(x509.load_pem_x509_certificate, kept.get("intermediates", [])),
         revocations=_all_der(x509.load_pem_x509_crl, kept.get("revocation_lists", [])),
+        documents=Documents(
+            issuers=tuple(map(bytes.fromhex, kept.get("document_issuers", []))),
+            authorities=tuple(map(_point, kept.get("document_authorities", []))),
+            access=tuple(kept.get("access_elements", [])),
+            revocation=tuple(kept.get("revocation_elements", [])),
+        ),
     )
 
 
@@ -76,6 +115,13 @@ def check_whole(kept: dict[str, Any]) -> None:
     size = len(encode_row(row))
     if size > MAX_ROW:
         raise ValueError(f"{size} bytes together; a reader takes {MAX_ROW}")
+
+
+def _point(text: str) -> bytes:
+    key = x509.load_pem_x509_certificate(text.encode()).public_key()
+    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        raise ValueError("its key must be on P-256")  # noqa: TRY004
+    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
 def _key(text: str) -> bytes:

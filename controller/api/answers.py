@@ -90,6 +90,17 @@ class CardIssuersAnswer(Answer):
     authorities: list[str] = []
     intermediates: list[str] = []
     revocation_lists: list[str] = []
+    document_issuers: list[str] = []
+    document_authorities: list[str] = []
+    access_elements: list[str] = []
+    revocation_elements: list[str] = []
+
+
+class RefusedKeyAnswer(Answer):
+    """A device key that no document lets in at this site."""
+
+    public_key: str
+    cause: str
 
 
 class WalletGroupAnswer(Answer):
@@ -112,6 +123,7 @@ class SiteAnswer(Answer):
         description="By which phones (PKOC 2.0.1, `siteIssuerKey`) judge the certificates of its"
         " readers, 130 hex digits."
     )
+    refused_keys: list[RefusedKeyAnswer]
 
     @classmethod
     def of(cls, view: SiteView, readers: ReaderIssuer) -> SiteAnswer:
@@ -132,6 +144,7 @@ class SiteAnswer(Answer):
                 identifier=issuer.group.hex(), public_key=issuer.aliro.public.point.hex()
             ),
             pkoc_issuer_key=issuer.pkoc.public.point.hex(),
+            refused_keys=[RefusedKeyAnswer(**each) for each in view.site.refused_keys],
         )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from controller.api import fields as f
 from controller.api.pkoc import read_supplier
-from controller.card_issuers import check_whole
+from controller.card_issuers import check_documents, check_whole
 from controller.intent.credential_states import STATES
 from controller.timetable import MAX_BLOCKS
 
@@ -99,10 +99,28 @@ class CardIssuersBody(BaseModel):
     authorities: Annotated[list[f.CertificatePem], Field(max_length=8)] = []
     intermediates: Annotated[list[f.CertificatePem], Field(max_length=8)] = []
     revocation_lists: Annotated[list[f.RevocationListPem], Field(max_length=8)] = []
+    document_issuers: Annotated[list[f.DocumentIssuerKey], Field(max_length=8)] = []
+    document_authorities: Annotated[list[f.DocumentAuthorityPem], Field(max_length=8)] = []
+    access_elements: Annotated[list[f.ElementId], Field(max_length=8)] = []
+    revocation_elements: Annotated[list[f.ElementId], Field(max_length=8)] = []
+
+
+class RefusedKeyBody(BaseModel):
+    """The device key of somebody whom an issuer's document would let in."""
+
+    public_key: f.DocumentIssuerKey
+    cause: Literal["revoked", "stolen", "lost", "suspended"] = "revoked"
+
+
+def _once(keys: list[RefusedKeyBody]) -> list[RefusedKeyBody]:
+    if len({each.public_key for each in keys}) != len(keys):
+        raise f.refuse("has the same key twice")
+    return keys
 
 
 def _fits(issuers: CardIssuersBody) -> CardIssuersBody:
     try:
+        check_documents(issuers.model_dump())
         check_whole(issuers.model_dump())
     except ValueError as error:
         raise f.refuse(str(error)) from None
@@ -120,6 +138,9 @@ class SiteBody(Body):
         list[Annotated[Holiday, AfterValidator(_in_order)]], Field(max_length=400)
     ] = _OPEN
     card_issuers: Annotated[CardIssuersBody, AfterValidator(_fits)] = _OPEN
+    refused_keys: Annotated[list[RefusedKeyBody], Field(max_length=1000), AfterValidator(_once)] = (
+        _OPEN
+    )
 
 
 class ScheduleBody(Body):

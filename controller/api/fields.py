@@ -147,6 +147,15 @@ SupplierReference = Annotated[
 SupplierKey = Annotated[str, _PEM, _by(card_issuers.normal_key)]
 CertificatePem = Annotated[str, _PEM, _by(card_issuers.normal_certificate)]
 RevocationListPem = Annotated[str, _PEM, _by(card_issuers.normal_list)]
+DocumentIssuerKey = Annotated[
+    str, StringConstraints(strict=True), _by(card_issuers.normal_document_issuer)
+]
+DocumentAuthorityPem = Annotated[str, _PEM, _by(card_issuers.normal_document_authority)]
+ElementId = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=64),
+    AfterValidator(_printable),
+]
 Line = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=200),

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from controller.compiler.chunks import chunks
-from controller.compiler.denials import update_denials
+from controller.compiler.denials import update_denials, update_refusals
 from controller.compiler.frame import Frames
 from controller.compiler.grants import Grants
 from controller.compiler.ledger import Ledger, StoredRow
@@ -31,6 +31,7 @@ async def finish(uow: UnitOfWork) -> None:
     session, ledger, grants = uow.session, Ledger(uow.session), Grants(uow.session)
     scope = await Scopes(session, grants).of(uow.touched)
     await update_denials(session, ledger, scope.own, uow.now)
+    await update_refusals(session, ledger, uow.touched.refused_keys, scope.frames, uow.now)
     await _compile_frames(session, ledger, Frames(session, uow.issuer), scope.frames)
     await _compile_grants(session, ledger, grants, list(scope.grants))
     await ledger.close(uow.now)

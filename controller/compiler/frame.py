@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 
+from msgspec import structs
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,6 +28,8 @@ from shared.access.rows import (
     DOOR_KEY,
     READER_CERTIFICATES_KEY,
     Calendar,
+    CardIssuers,
+    Documents,
     Door,
     Method,
     Modes,
@@ -36,6 +39,7 @@ from shared.access.rows import (
 
 # A door is told of issuers only where it asks for what they issue.
 _CERTIFICATES = {Method.PKOC_NFC_VALIDATED.value, Method.PIV_NFC_VALIDATED.value}
+_DOCUMENTS = {Method.ALIRO_NFC_DOCUMENT.value}
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -47,7 +51,7 @@ class Frames:
         self._issuer = issuer
         self._sites: dict[int, tables.Site] = {}
         self._calendars: dict[int, bytes] = {}
-        self._issuers: dict[int, bytes | None] = {}
+        self._issuers: dict[int, CardIssuers] = {}
         self._schedules: dict[int, bytes] = {}
 
     async def wanted(self, readers: Iterable[str]) -> dict[str, dict[bytes, bytes]]:
@@ -66,11 +70,11 @@ class Frames:
     def _frame(
         self, reader: tables.Reader, door: tables.Door, schedules: set[int]
     ) -> dict[bytes, bytes]:
-        issuers = self._issuers[door.site_id] if _CERTIFICATES & set(door.methods) else None
+        issuers = _asked_for(self._issuers[door.site_id], set(door.methods))
         site = self._sites[door.site_id]
         certificates = certificates_row(self._issuer, site, door, reader)
         return {
-            **({CARD_ISSUERS_KEY: issuers} if issuers else {}),
+            **({CARD_ISSUERS_KEY: encode_row(issuers)} if issuers else {}),
             **({READER_CERTIFICATES_KEY: encode_row(certificates)} if certificates else {}),
             DOOR_KEY: encode_row(door_row(door)),
             CALENDAR_KEY: self._calendars[door.site_id],
@@ -112,8 +116,7 @@ class Frames:
         ):
             self._sites[site.id] = site
             self._calendars[site.id] = encode_row(calendar_row(site, holidays[site.id]))
-            issuers = row_of(site.card_issuers)
-            self._issuers[site.id] = encode_row(issuers) if issuers else None
+            self._issuers[site.id] = row_of(site.card_issuers)
 
     async def _load_schedules(self, schedules: set[int]) -> None:
         missing = schedules - self._schedules.keys()
@@ -121,6 +124,13 @@ class Frames:
         for schedule in await self._session.scalars(query) if missing else ():
             row = schedule_row(schedule.id, schedule.times, schedule.holidays)
             self._schedules[schedule.id] = encode_row(row)
+
+
+def _asked_for(issuers: CardIssuers, methods: set[str]) -> CardIssuers:
+    """Return what a door of `methods` is told of `issuers`."""
+    documents = issuers.documents if _DOCUMENTS & methods else Documents()
+    told = issuers if _CERTIFICATES & methods else CardIssuers()
+    return structs.replace(told, documents=documents)
 
 
 def door_row(door: tables.Door) -> Door:

@@ -51,6 +51,7 @@ async def create(uow: UnitOfWork, draft: Draft) -> SiteView:
         offsets_until=window_end(uow.now // 1000) * 1000,
         card_issuers=draft.get("card_issuers", {}),
         wallet_group=uow.random_bytes(ID_SIZE),
+        refused_keys=draft.get("refused_keys", []),
     )
     uow.session.add(site)
     await uow.session.flush()
@@ -64,7 +65,10 @@ async def update(uow: UnitOfWork, number: int, draft: Draft) -> SiteView:
     site = await existing(uow.session, Site, number)
     await check_free(uow.session, Site.name, draft, but=number)
     draft.check()
-    different = draft.copy_to(site, ("name", "time_zone", "card_issuers"))
+    before = {each["public_key"] for each in site.refused_keys}
+    different = draft.copy_to(site, ("name", "time_zone", "card_issuers", "refused_keys"))
+    if "refused_keys" in different:
+        uow.touch_refused_keys(before | {each["public_key"] for each in site.refused_keys})
     if "holidays" in draft:
         await _set_holidays(uow, site, draft.get("holidays"))
     if different & {"time_zone", "card_issuers"} or "holidays" in draft:

@@ -72,6 +72,10 @@ class Site(Base):
     card_issuers: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
     # What phone wallets know all its doors by, 16 random bytes; the issuer's keys follow from it.
     wallet_group: Mapped[bytes] = mapped_column(LargeBinary(16), server_default="")
+    # Device keys that no document lets in, with causes of the deny set.
+    refused_keys: Mapped[list[dict[str, str]]] = mapped_column(
+        JSON, default=list, server_default="[]"
+    )
 
 
 class SiteHoliday(Base):

@@ -35,6 +35,7 @@ class Touched:
     doors: set[int] = field(default_factory=set)
     sites: set[int] = field(default_factory=set)
     readers: set[str] = field(default_factory=set)
+    refused_keys: set[bytes] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -93,6 +94,10 @@ class UnitOfWork:
     def touch_sites(self, ids: Iterable[int]) -> None:
         """The time zone or the holidays of these sites may be different."""
         self.touched.sites.update(ids)
+
+    def touch_refused_keys(self, keys: Iterable[str]) -> None:
+        """These device keys (in hex) are refused at a site now, or are no longer."""
+        self.touched.refused_keys.update(map(bytes.fromhex, keys))
 
     def touch_readers(self, ids: Iterable[str]) -> None:
         """Anything in the plans of these readers may be different: all of it is compiled."""

@@ -27,6 +27,7 @@ CONDITION = x509.NameConstraints([x509.DNSName("a.test")], None)
 BOUND = Authority("bound", ROOT, extensions=[(CONDITION, True)]).certificate
 BOUND_PEM = BOUND.public_bytes(Encoding.PEM).decode()
 LIST_PEM = ROOT.revoke(7).public_bytes(Encoding.PEM).decode()
+AUTHORITY_PEM = Authority("documents").certificate.public_bytes(Encoding.PEM).decode()
 WHOLE = {
     "suppliers": [
         {"reference": IIR, "public_key": POINT.hex()},
@@ -35,6 +36,10 @@ WHOLE = {
     "authorities": [ROOT_PEM],
     "intermediates": [MIDDLE.certificate.public_bytes(Encoding.PEM).decode()],
     "revocation_lists": [LIST_PEM],
+    "document_issuers": [POINT.hex()],
+    "document_authorities": [AUTHORITY_PEM],
+    "access_elements": ["floor1"],
+    "revocation_elements": ["revoked"],
 }
 ASKING = {"methods": ["pkoc-nfc-validated", "piv-nfc-validated"]}
 

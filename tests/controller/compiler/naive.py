@@ -7,6 +7,7 @@ from datetime import date
 from itertools import product
 from typing import TypeVar
 
+from msgspec.structs import replace
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +18,17 @@ from controller.store import tables as t
 from controller.timetable import schedule_row
 from shared.access.calendar import Holiday
 from shared.access.plan import plan_of
-from shared.access.rows import Calendar, Door, Flag, Grant, Method, Modes, Row
+from shared.access.rows import (
+    Calendar,
+    CardIssuers,
+    Documents,
+    Door,
+    Flag,
+    Grant,
+    Method,
+    Modes,
+    Row,
+)
 from tests.controller.keys import ISSUER
 
 T = TypeVar("T", bound=t.Base)
@@ -159,11 +170,16 @@ class Everything:
         ]
 
     def _issuers(self, site: t.Site, door: t.Door) -> list[Row]:
-        asked = any(method.endswith("-validated") for method in door.methods)
-        return [row_of(site.card_issuers)] if asked and site.card_issuers else []
+        row = row_of(site.card_issuers)
+        if not any(method.endswith("-validated") for method in door.methods):
+            row = CardIssuers(documents=row.documents)
+        if "aliro-nfc-document" not in door.methods:
+            row = replace(row, documents=Documents())
+        return [row] if row else []
 
     def _certificates(self, site: t.Site, door: t.Door, reader: t.Reader) -> list[Row]:
-        asked = door.reader_certificate or "aliro-nfc" in door.methods
+        wallets = {"aliro-nfc", "aliro-nfc-document"} & set(door.methods)
+        asked = door.reader_certificate or wallets
         known = reader.aliro_key is not None and reader.pkoc_key is not None
         return [certificates_row(ISSUER, site, door, reader)] if asked and known else []
 

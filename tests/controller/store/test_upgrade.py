@@ -51,8 +51,10 @@ async def test_sites_and_doors_come_along(tmp_path: Path, revision: str) -> None
     await engines.dispose()
 
     new = sqlite3.connect(path)
-    row = new.execute("SELECT id, name, time_zone, offsets_until, card_issuers FROM site")
-    assert row.fetchall() == [(7, "Main", "UTC", 9, "{}")]
+    row = new.execute(
+        "SELECT id, name, time_zone, offsets_until, card_issuers, refused_keys FROM site"
+    )
+    assert row.fetchall() == [(7, "Main", "UTC", 9, "{}", "[]")]
     assert new.execute("SELECT value FROM setting").fetchall() == [("3",)]
     assert new.execute("SELECT count(*) FROM use_claim").fetchone() == (0,)
     assert new.execute("PRAGMA foreign_key_check").fetchall() == []
