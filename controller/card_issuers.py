@@ -103,6 +103,7 @@ def row_of(kept: dict[str, Any]) -> CardIssuers:
             access=tuple(kept.get("access_elements", [])),
             revocation=tuple(kept.get("revocation_elements", [])),
         ),
+        revocations_required=kept.get("revocation_lists_required", False),
     )
 
 

@@ -168,7 +168,12 @@ _METHODS = {
 def _read(row: CardIssuers) -> _Issuers:
     try:
         keys = {each.reference: suppliers.load_key(each.key) for each in row.suppliers}
-        issuers = Authorities.load(row.authorities, row.intermediates, row.revocations)
+        issuers = Authorities.load(
+            row.authorities,
+            row.intermediates,
+            row.revocations,
+            lists_required=row.revocations_required,
+        )
         documents = read_issuers(row.documents)
     except (ValueError, RuleBroken) as error:
         logger.error("card issuers: %s; nobody's word counts until they are mended", error)  # noqa: TRY400

@@ -94,6 +94,11 @@ class CardIssuersAnswer(Answer):
     document_authorities: list[str] = []
     access_elements: list[str] = []
     revocation_elements: list[str] = []
+    revocation_lists_required: bool = Field(
+        default=False,
+        description="Whether a card's certificate counts only while there is a current list of"
+        " every issuer on its way to an authority.",
+    )
 
 
 class RefusedKeyAnswer(Answer):

@@ -103,6 +103,7 @@ class CardIssuersBody(BaseModel):
     document_authorities: Annotated[list[f.DocumentAuthorityPem], Field(max_length=8)] = []
     access_elements: Annotated[list[f.ElementId], Field(max_length=8)] = []
     revocation_elements: Annotated[list[f.ElementId], Field(max_length=8)] = []
+    revocation_lists_required: f.Bool = False
 
 
 class RefusedKeyBody(BaseModel):

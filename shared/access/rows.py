@@ -142,6 +142,8 @@ class CardIssuers(msgspec.Struct, frozen=True, array_like=True, tag=5):
     intermediates: Annotated[tuple[Der, ...], msgspec.Meta(max_length=8)] = ()
     revocations: Annotated[tuple[Der, ...], msgspec.Meta(max_length=8)] = ()
     documents: Documents = Documents()
+    # Without a current list of every authority on the way, nobody is let in by a certificate.
+    revocations_required: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.suppliers or self.authorities or self.documents)

@@ -222,6 +222,17 @@ class TestIssued:
         assert ((await place.only()).detail or "").startswith("unknown_issuer")
         assert await show(place, CardTag(ALICE, answers=other.receive), Method.PIV_NFC)
 
+    async def test_a_site_may_want_current_revocation_lists(self, place: Place) -> None:
+        good = card(ROOT.issue(ECC.native, start=THEN - DAY, end=THEN + DAY))
+        lists = [ROOT.revoke(until=until) for until in (THEN - DAY, THEN + DAY)]
+        old, new = (each.public_bytes(Encoding.DER) for each in lists)
+        strict = replace(ISSUERS, revocations_required=True)
+        for revocations, opens in (((), False), ((old,), False), ((old, new), True)):
+            await place.edit(replace(strict, revocations=revocations), grant_of(ECC.public, 2))
+            assert await show(place, CardTag(ALICE, answers=good.receive), *VALIDATED) is opens
+        reasons = [event.detail and event.detail.split(":")[0] for event in await place.accesses()]
+        assert reasons == ["revocation_unknown", "revocation_unknown", None]
+
     async def test_issuers_that_cannot_be_read_are_nobody(self, place: Place) -> None:
         for broken in (
             replace(ISSUERS, authorities=(b"no certificate",)),

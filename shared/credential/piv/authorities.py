@@ -100,7 +100,12 @@ class Authorities:
 
     @classmethod
     def load(
-        cls, anchors: Iterable[bytes], intermediates: Iterable[bytes], revocations: Iterable[bytes]
+        cls,
+        anchors: Iterable[bytes],
+        intermediates: Iterable[bytes],
+        revocations: Iterable[bytes],
+        *,
+        lists_required: bool = False,
     ) -> Authorities:
         """Read all of them from DER. `ValueError` for what cannot be read, or may not issue."""
         try:
@@ -108,6 +113,7 @@ class Authorities:
                 map(x509.load_der_x509_certificate, anchors),
                 map(x509.load_der_x509_certificate, intermediates),
                 map(x509.load_der_x509_crl, revocations),
+                lists_required=lists_required,
             )
         except UNREADABLE as error:
             raise ValueError(str(error)) from None

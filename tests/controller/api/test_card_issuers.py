@@ -40,6 +40,7 @@ WHOLE = {
     "document_authorities": [AUTHORITY_PEM],
     "access_elements": ["floor1"],
     "revocation_elements": ["revoked"],
+    "revocation_lists_required": True,
 }
 ASKING = {"methods": ["pkoc-nfc-validated", "piv-nfc-validated"]}
 
@@ -73,6 +74,7 @@ async def test_they_reach_the_door_as_der(api: Api, reader: Listener) -> None:
     assert row.suppliers == (Supplier(IIR, POINT), Supplier("02000OTHERCORP01", spki))
     assert row.authorities == (ROOT.certificate.public_bytes(Encoding.DER),)
     assert len(row.intermediates) == len(row.revocations) == 1
+    assert row.revocations_required
 
 
 async def test_a_door_that_asks_for_no_certificates_is_told_of_nobody(api: Api) -> None:
@@ -128,6 +130,7 @@ async def test_the_same_again_is_no_change_for_the_door(api: Api, reader: Listen
         ({"intermediates": [LIST_PEM]}, "is no certificate in PEM"),
         ({"revocation_lists": [ROOT_PEM]}, "is no revocation list in PEM"),
         ({"authorities": [ROOT_PEM] * 9}, "8"),
+        ({"revocation_lists_required": 1}, "true or false"),
         ({"authorities": [ROOT_PEM], "intermediates": [BOUND_PEM]}, "critical extension"),
         ({"suppliers": [CODE, {"reference": IIR, "public_key": RSA_PEM}]}, "twice"),
     ],

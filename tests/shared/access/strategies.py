@@ -122,6 +122,7 @@ card_issuers = st.builds(
     intermediates=ders,
     revocations=ders,
     documents=documents,
+    revocations_required=st.booleans(),
 )
 certificates = st.builds(
     ReaderCertificates,
