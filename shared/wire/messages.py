@@ -158,7 +158,8 @@ class CacheHealth(enum.Enum):
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     """The reader is here (again), and this is what it has. Answered with what it lacks.
 
-    `wallet_key` is what it proves to phone wallets, to be certified by the site's issuer.
+    `wallet_key` is what it proves to phone wallets, to be certified by the site's issuer. A reader
+    of an earlier release has none, and is told no certificates: it does not know that row.
     """
 
     session: Nonce

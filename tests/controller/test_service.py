@@ -158,6 +158,21 @@ def test_a_lost_key_stops_the_start(config: Path) -> None:
         assert "put plan-signing.key back" in controller.wait()
 
 
+@pytest.mark.slow
+def test_without_its_issuer_of_certificates_it_does_not_start_again(config: Path) -> None:
+    with running(config) as controller, controller.ready():
+        controller.stop()
+    issuer = config.parent / "data" / "reader-issuer.key"
+    kept = issuer.rename(config.parent / "kept")
+    with running(config) as controller:
+        assert controller.process.wait(30) == 1
+        assert "reader-issuer.key is missing: put reader-issuer.key back" in controller.wait()
+    assert not issuer.exists()
+    kept.rename(issuer)
+    with running(config) as controller, controller.ready():
+        assert controller.stop() == 0
+
+
 def test_commands_before_the_first_start(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--config", str(config), "--check-config"]) == 0
     assert "good" in capsys.readouterr().out
