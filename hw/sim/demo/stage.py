@@ -64,9 +64,12 @@ class Stage:
         return await self.office.event(self.site.readers[door], wanted, after=after)
 
     async def opens(
-        self, door: str, tap: Callable[[], Awaitable[Tap]], *, person: str, method: str
+        self, door: str, tap: Callable[[], Awaitable[Tap]], *, person: str | None, method: str
     ) -> Tap:
-        """Tap, see the door open, walk through, find both events. Raises `Differs` and others."""
+        """Tap, see the door open, walk through, find both events. Raises `Differs` and others.
+
+        `person` None: of somebody whom the office does not know.
+        """
         after = await self.mark(door)
         seen = await self.opens_unseen(door, tap)
         await self.event(
@@ -75,7 +78,7 @@ class Stage:
             kind="access",
             reason="granted",
             method=method,
-            person_id=self.site.people[person],
+            person_id=None if person is None else self.site.people[person],
         )
         await self.event(door, after, kind="entered")
         return seen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hw.sim.demo import attacking, changing, losing, opening, presenting
+from hw.sim.demo import attacking, changing, losing, opening, presenting, sharing
 from hw.sim.demo.commands import COMMANDS
 from hw.sim.demo.steps import Step
 
@@ -39,6 +39,8 @@ EVERYTHING: tuple[Step, ...] = (
     presenting.PKOC_CERTIFIED,
     presenting.PIV,
     presenting.ALIRO,
+    sharing.SHARED,
+    sharing.REFUSED,
     presenting.CARD_NUMBER,
     losing.NO_BROKER,
     losing.BROKER_BACK,
