@@ -18,7 +18,7 @@ from typing import Any
 from reader.database import Unusable
 from reader.secret_notes import SealedNotes
 from shared import cbor
-from shared.access.decide import Attempt, Reason
+from shared.access.decide import Attempt, Knowledge, Reason
 from shared.access.mode import Clock
 from shared.access.rows import Calendar, Documents, Method
 from shared.credential import outcome as credential
@@ -70,13 +70,13 @@ class Examination:
         transaction: Transaction,
         examiner: Examiner | None,
         moment: Moment | None,
-        is_known: Callable[[bytes], bool],
+        know: Callable[[bytes], Knowledge],
     ) -> None:
-        """`is_known`: there is a grant to this key here, or it is refused. Without an
-        examiner no document can be judged.
+        """`know` says whether a key has grants here, or is refused. Without an examiner no
+        document can be judged.
         """
         self._transaction, self._examiner, self._moment = transaction, examiner, moment
-        self._is_known = is_known
+        self._know = know
         self._method = Method.ALIRO_NFC
         self._said: Reason | None = None
         self.detail: str | None = None
@@ -86,10 +86,13 @@ class Examination:
         outcome = yield from self._transaction.authenticate()
         if not isinstance(outcome, Proven):
             return outcome
-        if self._is_known(outcome.key):
+        known = self._know(outcome.key)
+        if known.grants:
             self._check_revoked()
             return outcome
         self._method = Method.ALIRO_NFC_DOCUMENT
+        if known.denied is not None:
+            return outcome
         if self._examiner is None:
             no_clock = Refused(credential.Reason.NO_CLOCK, "documents were lost, the time is too")
             self._refuse(no_clock)

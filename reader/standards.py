@@ -12,6 +12,7 @@ from typing import NamedTuple
 from reader.certificates import Shown
 from reader.documents import Examination, Remembered, moment_of, read_issuers
 from reader.wallets import Wallets, last_word
+from shared.access.decide import Knowledge
 from shared.access.mode import Clock
 from shared.access.rows import Calendar, CardIssuers, Method
 from shared.credential.aliro.documents.issuers import Issuers
@@ -61,15 +62,15 @@ class Standards:
     """Makes the dialogue for each card that comes, with fresh randomness."""
 
     def __init__(
-        self, wallets: Wallets, documents: Remembered, is_known: Callable[[bytes], bool]
+        self, wallets: Wallets, documents: Remembered, know: Callable[[bytes], Knowledge]
     ) -> None:
         """Take what remembers wallets, and their documents.
 
-        `is_known`: there is a grant to this key here, or it is refused; else documents are asked.
+        Documents are asked for where `know` has no grant to a key, and does not refuse it.
         """
         self._wallets = wallets
         self._documents = documents
-        self._is_known = is_known
+        self._know = know
         self._issuers = _NOBODY
 
     def over_nfc(
@@ -119,7 +120,7 @@ class Standards:
     def _examination(self, transaction: Transaction, moment: Moment | None) -> Examination:
         wanted, trusted = self._issuers.row.documents, self._issuers.documents
         asking = self._documents.asking(self._wallets.store, wanted, trusted, moment)
-        return Examination(transaction, asking, moment, self._is_known)
+        return Examination(transaction, asking, moment, self._know)
 
     def _pkoc(
         self, reader: Shown, methods: Sequence[Method], now: datetime | None

@@ -85,7 +85,7 @@ class Taps:
         self._certificates = Certificates(enrolment, keys)
         self._wallets = Wallets(keys, memory.journal)
         self._documents = Remembered(SealedNotes(keys, memory.journal))
-        self._standards = Standards(self._wallets, self._documents, self._is_known)
+        self._standards = Standards(self._wallets, self._documents, memory.know)
         self._memory = memory
         self._door = doorkeeper
         self._claims = claims
@@ -243,10 +243,6 @@ class Taps:
         except Unusable as error:
             logger.error("%s", error)  # noqa: TRY400 - the cause is in the text
             examination.not_written()
-
-    def _is_known(self, key: bytes) -> bool:
-        known = self._memory.know(key)
-        return bool(known.grants) or known.denied is not None
 
     async def _judge(self, outcome: Outcome, examination: Examination | None = None) -> bool:
         """Decide on `outcome`, move the door, write it down. Return whether it was granted."""

@@ -19,7 +19,7 @@ from reader.memory import open_memory
 from reader.secret_notes import SealedNotes
 from reader.wallets import NOTE
 from shared.access.decide import DenyCause, Reason
-from shared.access.rows import CardIssuers, Documents, Method, Modes, ReaderCertificates
+from shared.access.rows import CardIssuers, Documents, Door, Method, Modes, ReaderCertificates
 from shared.credential.aliro.credential import Credential
 from shared.credential.aliro.documents.access_data import AccessData, AccessRule, Capability
 from shared.credential.aliro.documents.messages import DeviceResponse, Document
@@ -170,6 +170,16 @@ async def test_the_second_tap_is_quick_and_judged_by_what_was_kept(place: Place)
     assert await refused(place, wallet) == (Reason.UNKNOWN, "no_document")
 
 
+async def test_what_a_door_no_longer_looks_for_opens_it_no_longer(place: Place) -> None:
+    wallet = Wallet(ALICE, document())
+    await wallet.tap(place)
+    await place.rig.wait(DOOR.release)
+    await place.edit(replace(ISSUERS, documents=replace(WANTED, access=("another floor",))))
+    for quick in (True, False):
+        assert await refused(place, wallet) == (Reason.UNKNOWN, "no_data_element")
+        assert wallet.was_quick is quick
+
+
 async def test_an_enrolled_key_is_judged_by_its_grants_and_asked_for_nothing(place: Place) -> None:
     wallet = Wallet(BOB, document(BOB))
     event = await wallet.tap(place)
@@ -222,7 +232,9 @@ async def test_it_is_refused_and_the_event_says_why(
     assert await refused(place, Wallet(ALICE, *carried)) == (reason, detail)
 
 
-async def test_a_refused_device_key_is_asked_for_nothing(place: Place) -> None:
+@pytest.mark.parametrize("door", [TAKES, ONLY])
+async def test_a_refused_device_key_is_asked_for_nothing(place: Place, door: Door) -> None:
+    await place.edit(door)
     wallet = Wallet(ALICE, document())
     await wallet.tap(place)
     await place.rig.wait(DOOR.release)

@@ -21,7 +21,7 @@ from reader.journal import open_journal
 from reader.secret_notes import SealedNotes
 from reader.standards import Standards, method_of
 from reader.wallets import Wallets
-from shared.access.decide import Reason
+from shared.access.decide import Knowledge, Reason
 from shared.access.mode import Clock, Trust
 from shared.access.rows import CardIssuers, Method, Supplier
 from shared.credential.apdu import CommandAPDU
@@ -146,7 +146,7 @@ async def test_a_door_without_nfc_asks_nothing(place: Place) -> None:
 def test_there_is_nothing_to_ask_where_no_standard_is_taken(tmp_path: Path) -> None:
     with closing(open_journal(tmp_path / "journal.db")) as journal:
         documents = Remembered(SealedNotes(KEYS, journal))
-        standards = Standards(Wallets(KEYS, journal), documents, lambda _: False)
+        standards = Standards(Wallets(KEYS, journal), documents, lambda _: Knowledge())
     reader, clock = Certificates(ENROLMENT, KEYS).shown(NO_CERTIFICATES), Clock(0, Trust.UNKNOWN)
     for methods in ([], [Method.PKOC_BLE, Method.CARD_NUMBER], [Method.ALIRO_NFC]):
         assert standards.over_nfc(reader, methods, CardIssuers(), clock) is None

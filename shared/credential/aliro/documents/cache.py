@@ -1,7 +1,7 @@
 """The documents of those who have been let in, for when they come back and are recognised.
 
     encoded    [1, [[point(65), issuer id, anchor, signed, from, until, iteration, required,
-               [element...]]...]]                    the most recently used last
+               [[element id, element]...]]...]]      the most recently used last
 
 A fast transaction has no step-up phase, so a door judges what it has kept.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from shared import cbor
 from shared.credential.aliro.documents import encoding
-from shared.credential.aliro.documents.encoding import MAX_SIZE, array, flag, octets, uint
+from shared.credential.aliro.documents.encoding import MAX_SIZE, array, flag, octets, text, uint
 from shared.credential.aliro.documents.security import Validity
 from shared.credential.aliro.kpersistent import CAPACITY
 from shared.credential.errors import RuleBroken
@@ -30,12 +30,15 @@ _ID = (32,)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A verified access document: who signed it, how long it is good, its elements in CBOR."""
+    """A verified access document: who signed it, how long it is good, its elements.
+
+    These are those that were asked for, with their ids, in CBOR.
+    """
 
     issuer: bytes
     anchor: bytes
     validity: Validity
-    elements: tuple[bytes, ...] = field(repr=False)
+    elements: tuple[tuple[str, bytes], ...] = field(repr=False)
 
     @property
     def row(self) -> list[Any]:
@@ -48,7 +51,7 @@ class Kept:
             dates.valid_until,
             dates.iteration,
             dates.time_required,
-            list(self.elements),
+            [list(each) for each in self.elements],
         ]
 
     @classmethod
@@ -56,11 +59,12 @@ class Kept:
         """Read what `row` gave. Raises `RuleBroken`, or `ValueError`."""
         issuer, anchor, signed, since, until, iteration, required, elements = row
         validity = Validity(uint(signed), uint(since), uint(until), uint(iteration), flag(required))
-        found = tuple(octets(each, range(MAX_SIZE)) for each in array(elements))
+        pairs = [array(each) for each in array(elements)]
+        found = tuple((text(name), octets(value, range(MAX_SIZE))) for name, value in pairs)
         if not found:
             raise Malformed("a document without elements")
-        for each in found:
-            encoding.decode(each)
+        for _, value in found:
+            encoding.decode(value)
         return cls(octets(issuer, _ID), octets(anchor, _ID), validity, found)
 
 

@@ -32,6 +32,7 @@ from shared.credential.outcome import Reason
 from shared.credential.p256 import PublicKey
 from shared.credential.tlv import Malformed
 
+_LACKS = "the document lacks what this door looks for"
 _OFFERED = {
     DocumentType.ACCESS: Signaling.ACCESS_DOCUMENT,
     DocumentType.REVOCATION: Signaling.REVOCATION_DOCUMENT,
@@ -109,8 +110,8 @@ class Examiner:
         # What was kept is out of date, whatever comes of this.
         self._memory.documents.forget(credential)
         verified = self._verify(access, DocumentType.ACCESS, credential, moment)
-        values = _pick(verified, self._wanted[DocumentType.ACCESS])
-        elements = tuple(encode(each) for each in values)
+        found = _pick(verified, self._wanted[DocumentType.ACCESS])
+        elements = tuple((name, encode(value)) for name, value in found)
         kept = Kept(verified.issuer, verified.anchor, verified.validity, elements)
         self._judge(kept, credential, action, moment)
         self._memory.documents.keep(credential, kept)
@@ -165,8 +166,8 @@ class Examiner:
     def _revoke(self, verified: Verified, moment: Moment | None) -> None:
         """Do what a revocation document says; those whom it concerns are forgotten."""
         memory, issuer = self._memory, verified.issuer
-        values = _pick(verified, self._wanted[DocumentType.REVOCATION])
-        for data in [RevocationData.read(value) for value in values]:
+        found = _pick(verified, self._wanted[DocumentType.REVOCATION])
+        for data in [RevocationData.read(value) for _, value in found]:
             memory.revocations.apply(issuer, verified.validity, data)
         memory.iterations.advance(issuer, DocumentType.REVOCATION, verified.validity.iteration)
         known = {each for each, _ in memory.kpersistents} | {each for each, _ in memory.documents}
@@ -203,25 +204,30 @@ class Examiner:
     def _judge(
         self, kept: Kept, credential: PublicKey, action: Capability, moment: Moment | None
     ) -> None:
-        """Pass if one of the elements lets its holder in. Raises what is wrong with the first."""
+        """Pass if a wanted element lets its holder in. Raises what is wrong with the first.
+
+        What was kept may have been asked for by a door that now looks for others.
+        """
         self._check_revoked(credential, kept, moment)
         refusals = []
-        for each in kept.elements:
+        for name, value in kept.elements:
+            if name not in self._wanted[DocumentType.ACCESS]:
+                continue
             try:
-                AccessData.read(decode(each)).check(action, moment, self._reader_rules)
+                AccessData.read(decode(value)).check(action, moment, self._reader_rules)
             except RuleBroken as broken:
                 refusals.append(broken)
             else:
                 return
-        raise refusals[0]
+        raise refusals[0] if refusals else RuleBroken(Reason.NO_DATA_ELEMENT, _LACKS)
 
 
 def _ids(kept: Kept) -> list[bytes]:
     """The ids in its elements, as far as they can be read."""
     found = []
-    for each in kept.elements:
+    for _, value in kept.elements:
         with suppress(RuleBroken):
-            found.append(AccessData.read(decode(each)).id)
+            found.append(AccessData.read(decode(value)).id)
     return found
 
 
@@ -243,11 +249,11 @@ def _by_type(request: DeviceRequest, response: DeviceResponse) -> dict[DocumentT
     return found
 
 
-def _pick(verified: Verified, wanted: tuple[str, ...]) -> list[Any]:
-    """The values of those elements that are wanted and there."""
-    found = [verified.elements[each] for each in wanted if each in verified.elements]
+def _pick(verified: Verified, wanted: tuple[str, ...]) -> list[tuple[str, Any]]:
+    """Those elements that are wanted and there: ids and values."""
+    found = [(each, verified.elements[each]) for each in wanted if each in verified.elements]
     if not found:
-        raise RuleBroken(Reason.NO_DATA_ELEMENT, "the document lacks what this door looks for")
+        raise RuleBroken(Reason.NO_DATA_ELEMENT, _LACKS)
     return found
 
 

@@ -16,7 +16,8 @@ from tests.shared.credential.aliro.ends import ALICE, BOB
 from tests.shared.credential.keys import QUICK, key
 
 CAROL = key("carol")
-KEPT = Kept(bytes(32), b"\1" * 32, replace(VALIDITY, iteration=5), (b"\xa1\x00\x01", b"\x05"))
+ELEMENTS = (("floor", b"\xa1\x00\x01"), ("roof", b"\x05"))
+KEPT = Kept(bytes(32), b"\1" * 32, replace(VALIDITY, iteration=5), ELEMENTS)
 
 
 def full() -> DocumentCache:

@@ -353,4 +353,4 @@ def test_elements_are_kept_as_they_were_signed() -> None:
     assert bench.sees(access(said)) is None
     kept = bench.memory.documents.find(ALICE.public)
     assert kept is not None
-    assert kept.elements == (encode(said),)
+    assert kept.elements == ((FLOOR, encode(said)),)
