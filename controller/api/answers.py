@@ -94,11 +94,8 @@ class CardIssuersAnswer(Answer):
     document_authorities: list[str] = []
     access_elements: list[str] = []
     revocation_elements: list[str] = []
-    revocation_lists_required: bool = Field(
-        default=False,
-        description="Whether a card's certificate counts only while there is a current list of"
-        " every issuer on its way to an authority.",
-    )
+    # Whether a certificate counts only while all its issuers have a current list.
+    revocation_lists_required: bool = False
 
 
 class RefusedKeyAnswer(Answer):
