@@ -112,7 +112,11 @@ def check_whole(kept: dict[str, Any]) -> None:
     row = row_of(kept)
     if len({each.reference for each in row.suppliers}) < len(row.suppliers):
         raise ValueError("a supplier is listed twice; give a new key a new reference")
-    Authorities.load(row.authorities, row.intermediates, row.revocations)
+    if Authorities.load(row.authorities, row.intermediates, row.revocations).unheeded:
+        raise ValueError(
+            "a revocation list is of none of the authorities and intermediates,"
+            " or not signed by a current algorithm: it would take nothing back"
+        )
     size = len(encode_row(row))
     if size > MAX_ROW:
         raise ValueError(f"{size} bytes together; a reader takes {MAX_ROW}")

@@ -95,6 +95,10 @@ class Authorities:
         self._intermediates = [_issuer(each, lists) for each in intermediates]
         for intermediate in self._intermediates:
             _check_understood(intermediate)
+        # Lists that none of them has signed, which say nothing here.
+        self.unheeded = len(lists) - len(
+            {id(each) for one in (*self._anchors, *self._intermediates) for each in one.lists}
+        )
         self._lists_required = lists_required
         self._known: OrderedDict[x509.Certificate, list[_Path]] = OrderedDict()
 

@@ -130,6 +130,7 @@ async def test_the_same_again_is_no_change_for_the_door(api: Api, reader: Listen
         ({"intermediates": [LIST_PEM]}, "is no certificate in PEM"),
         ({"revocation_lists": [ROOT_PEM]}, "is no revocation list in PEM"),
         ({"authorities": [ROOT_PEM] * 9}, "8"),
+        ({"authorities": [BOUND_PEM], "revocation_lists": [LIST_PEM]}, "of none of"),
         ({"revocation_lists_required": 1}, "true or false"),
         ({"authorities": [ROOT_PEM], "intermediates": [BOUND_PEM]}, "critical extension"),
         ({"suppliers": [CODE, {"reference": IIR, "public_key": RSA_PEM}]}, "twice"),

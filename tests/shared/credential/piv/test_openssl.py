@@ -86,11 +86,12 @@ class Office:
     def key(self, name: str, kind: str) -> None:
         self.run("genpkey", "-algorithm", *KINDS[kind], "-out", f"{name}.key")
 
-    def issue(self, name: str, kind: str) -> Card:
+    def issue(self, name: str, kind: str, digest: str = "sha256") -> Card:
         self.key(name, kind)
         self.run("req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}",
                  "-config", "openssl.cnf", "-out", f"{name}.csr")  # fmt: skip
-        self.office("-extensions", "card", "-notext", "-in", f"{name}.csr", "-out", f"{name}.pem")
+        self.office("-extensions", "card", "-notext", "-md", digest,
+                    "-in", f"{name}.csr", "-out", f"{name}.pem")  # fmt: skip
         self.run("x509", "-in", f"{name}.pem", "-outform", "DER", "-out", f"{name}.der")
         certificate = CertificateObject(self.read(f"{name}.der"), compressed=True)
         return Card([PivApplication(_key(self.read(f"{name}.key")), certificate)])
@@ -105,8 +106,8 @@ class Office:
     def read(self, name: str) -> bytes:
         return (self.folder / name).read_bytes()
 
-    def trust(self) -> Trust:
-        self.office("-gencrl", "-out", "list.pem")
+    def trust(self, digest: str = "sha256") -> Trust:
+        self.office("-gencrl", "-md", digest, "-out", "list.pem")
         self.run("crl", "-in", "list.pem", "-outform", "DER", "-out", "list.der")
         self.run("x509", "-in", "root.pem", "-outform", "DER", "-out", "root.der")
         found = Authorities.load([self.read("root.der")], [], [self.read("list.der")])
@@ -139,3 +140,19 @@ def test_a_card_of_an_authority_opens_until_it_is_revoked(tmp_path: Path, kind: 
 
     office.revoke("ada")
     assert reason(outcome_of(card.receive, office.trust())) is Reason.CERTIFICATE_REVOKED
+
+
+def test_signatures_over_sha_1_count_for_nothing(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    card, bob = office.issue("ada", "P-256", "sha1"), office.issue("bob", "P-256")
+    assert reason(outcome_of(card.receive, office.trust())) is Reason.UNKNOWN_ISSUER
+    assert isinstance(outcome_of(bob.receive, office.trust()), Proven)
+
+    # A list is refused where it is entered, rather than passed over.
+    assert not _authorities(office.trust()).unheeded
+    assert _authorities(office.trust("sha1")).unheeded
+
+
+def _authorities(trust: Trust) -> Authorities:
+    assert trust.authorities is not None
+    return trust.authorities
