@@ -6,7 +6,8 @@ file, and are written, all or none, before a tap that changed them is decided.
 If they are lost, an old document could come back that had been superseded, or one of somebody who
 had been revoked. So the time of the loss becomes a floor, as soon as the time is trusted: documents
 signed before it open nothing any more. Their issuers sign new ones for whom they still vouch within
-seven days anyway. A lost journal as a whole is not noticed here, but at the controller.
+seven days anyway. The same holds if the journal is lost as a whole, and the plan is not. A reader
+that has lost both is as a new one, which knows of no revocation but those that wallets bring it.
 """
 
 from __future__ import annotations
@@ -136,9 +137,10 @@ class Examination:
 class Remembered:
     """What this door remembers of documents, from tap to tap and from start to start."""
 
-    def __init__(self, notes: SealedNotes) -> None:
-        """Read it; `is_lost` if some of it cannot be."""
+    def __init__(self, notes: SealedNotes, *, began_anew: bool = False) -> None:
+        """Read it; `is_lost` if some of it cannot be, or all went with an earlier journal."""
         self._notes = notes
+        self._began_anew = began_anew
         self._memory = Memory(KpersistentStore())
         self._floor = 0
         self._stored: dict[str, Any] = {}
@@ -218,7 +220,7 @@ class Remembered:
         revocations = load("revocations", RevocationList.decode)
         floor = load("documents-floor", _read_floor)
         parts = (documents, iterations, revocations, floor)
-        if all(part is None for part in parts):
+        if all(part is None for part in parts) and not self._began_anew:
             return None
         if documents is None or iterations is None or revocations is None or floor is None:
             raise ValueError("some of it is missing")

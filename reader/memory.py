@@ -17,6 +17,7 @@ from shared.access.decide import Knowledge
 from shared.access.rows import CardIssuers, Grant, ReaderCertificates
 from shared.wire.messages import CacheHealth
 
+_ANEW = "began_anew"
 CACHE, DENIALS, JOURNAL = "plan.db", "deny.db", "journal.db"
 
 logger = logging.getLogger(__name__)
@@ -40,12 +41,18 @@ class Memory:
         self.lease = kept.carried_over(time.boot, time.uptime())
         self._floor_kept = journal.note("floor", Floor) or Floor()
         self.floor = self._floor_kept
+        self.journal_began_anew = journal.note(_ANEW, bool) or False
         self._begin(kept)
 
     def _begin(self, kept: Lease) -> None:
         """Write down at once what this start costs: the next power cut may come any moment."""
         floor = self.floor = self._raised()
+        # What is in force did not come with this journal: the one that it came with is lost.
+        anew = self._floor_kept == Floor() != floor
+        self.journal_began_anew = self.journal_began_anew or anew
         try:
+            if anew:
+                self.journal.keep_now(_ANEW, value=True)
             if self.lease != kept:
                 self.journal.keep_now("lease", self.lease)
             if floor != self._floor_kept:

@@ -84,7 +84,8 @@ class Taps:
         """Prepare; see `serve_links` and `serve_tags`."""
         self._certificates = Certificates(enrolment, keys)
         self._wallets = Wallets(keys, memory.journal)
-        self._documents = Remembered(SealedNotes(keys, memory.journal))
+        notes = SealedNotes(keys, memory.journal)
+        self._documents = Remembered(notes, began_anew=memory.journal_began_anew)
         self._standards = Standards(self._wallets, self._documents, memory.know)
         self._memory = memory
         self._door = doorkeeper

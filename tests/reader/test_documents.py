@@ -278,6 +278,11 @@ def outside(office: Office) -> Outside:
     return {"broker": broker, "controller": Controller(broker, office)}
 
 
+def lose_journal(folder: Path) -> None:
+    for file in folder.glob("journal.db*"):
+        file.unlink()
+
+
 class TestRestarts:
     async def test_what_it_knows_outlives_them(
         self, tmp_path: Path, office: Office, outside: Outside
@@ -328,6 +333,26 @@ class TestRestarts:
                 noted = [e for e in place.rig.controller.events() if e.detail == LOST]
                 assert [e.kind for e in noted] == [EventKind.DEVICE]  # once, of the first start
                 assert again or not wallet.was_quick
+        async with started(tmp_path, office, **outside) as place:
+            signed = place.rig.memory.clock.read().now
+            wallet.carry(document(validity=Validity(signed, signed, signed + DAY)))
+            event = await wallet.tap(place)
+            assert event is not None
+            assert event.reason is Reason.GRANTED
+
+    async def test_a_lost_journal_brings_nobody_back(
+        self, tmp_path: Path, office: Office, outside: Outside
+    ) -> None:
+        wallet = Wallet(ALICE, document())
+        async with started(tmp_path, office, **outside) as place:
+            await Wallet(MALLORY, document(MALLORY), revoked(ALICE)).tap(place)
+        lose_journal(tmp_path)
+        outside["controller"].stored.clear()  # it counts the events of one journal
+        async with started(tmp_path, office, **outside):
+            pass  # nobody comes before the next start
+        for _ in range(2):
+            async with started(tmp_path, office, **outside) as place:
+                assert await refused(place, wallet) == (Reason.EXPIRED, "document_too_old")
         async with started(tmp_path, office, **outside) as place:
             signed = place.rig.memory.clock.read().now
             wallet.carry(document(validity=Validity(signed, signed, signed + DAY)))
