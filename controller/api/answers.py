@@ -386,7 +386,7 @@ class CredentialAnswer(Answer):
     credential_type_id: int
     label: str
     value: str | None = Field(
-        description="A card's public key (of an RSA key 01 and its SHA-256), or its number, "
+        description="A card's public key (of a PIV card 01 and its SHA-256), or its number, "
         "or your own id of a phone."
     )
     numbers: list[NumberAnswer] = Field(

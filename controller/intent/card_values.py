@@ -1,7 +1,7 @@
 """What an operator enters for a card, read into the identifier by which readers find it.
 
-    a key       130 hex digits, the point · PEM, a certificate or a public key · 66 hex digits,
-                the identifier of an RSA key, as answers show it
+    a key       130 hex digits, the point · of a PIV card PEM, a certificate or a public key, or
+                66 hex digits, the identifier of its key, as answers show it
     a number    uid 04A1B2C3D4E5F6 · H10301 1-1234 (facility-number) · H10302 1234 · bits 0101...
 
 Of a certificate only the key counts. Whether anybody vouches for it, and until when, is judged at
@@ -33,7 +33,8 @@ from shared.credential.piv.authorities import UNREADABLE
 from shared.credential.piv.keys import card_key
 
 _KEY = (
-    "must be 130 hex digits (04, X and Y of a P-256 point), or a certificate or public key in PEM; "
+    "must be 130 hex digits (04, X and Y of a P-256 point) of a PKOC card or a phone wallet, "
+    "or a certificate or public key in PEM of a PIV card; "
     f"a card number goes with credential type {CARD_NUMBER.id}"
 )
 # An app that is set to 64 bits shows about 19 digits; card numbers have 12 at most.

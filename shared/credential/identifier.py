@@ -1,11 +1,13 @@
 """What a grant is found by: a whole key, or what stands in for one, told apart by the first byte.
 
     04 | X(32) | Y(32)               a point of P-256, uncompressed
-    01 | SHA-256(32)                 another public key, by its SubjectPublicKeyInfo (DER)
+    01 | SHA-256(32)                 the key of a PIV card, by its SubjectPublicKeyInfo (DER)
     02 | UID(4, 7 or 10)             the anti-collision number of a card; anybody can copy it
     03 | bits(1) | number            a Wiegand number of so many bits, right-aligned; likewise
 
-A hash of 32 bytes cannot be met by a second key; anything shorter of a key never stands here.
+A hash of 32 bytes cannot be met by a second key; anything shorter of a key never stands here. A PIV
+card signs whatever hash it is handed, in any standard's words. So its key is never found by its
+point, not even where it is one of P-256: what it proves as PKOC or Aliro is proven of nobody.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _POINT, _HASH, _UID, _WIEGAND = 0x04, 0x01, 0x02, 0x03
 
 
 def of_public_key(spki: bytes) -> bytes:
-    """The identifier of a key that is not P-256, from its SubjectPublicKeyInfo in DER."""
+    """The identifier of a PIV card's key, from its SubjectPublicKeyInfo in DER."""
     return bytes((_HASH,)) + hashlib.sha256(spki).digest()
 
 

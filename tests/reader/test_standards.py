@@ -29,6 +29,7 @@ from shared.credential.card import Card
 from shared.credential.card_number import judge_uid
 from shared.credential.identifier import of_uid
 from shared.credential.outcome import Proven, Standard, Strength, Transport
+from shared.credential.piv.keys import EccKey
 from shared.credential.pkoc.cvc import Certificate
 from shared.credential.pkoc.nfc_holder import Certified, PkocApplication
 from tests.reader.clocks import NOW
@@ -42,13 +43,14 @@ from tests.shared.credential.piv.cards import DAY, ECC, ROOT, Authority, card, r
 from tests.shared.credential.pkoc.test_cvc import CLAIMS, IIR, SUPPLIER
 
 PIV = card(ROOT.issue(ECC.native))
+STAFF = EccKey(ECC.public).identifier
 UID = bytes.fromhex("04A1B2C3D4E5F6")
 BOTH = (Method.PKOC_NFC, Method.PIV_NFC)
 
 
 @pytest.fixture
 def office() -> Office:
-    grants = [grant_of(ALICE.public, 1), grant_of(ECC.public, 2), grant_of(of_uid(UID), 3)]
+    grants = [grant_of(ALICE.public, 1), grant_of(STAFF, 2), grant_of(of_uid(UID), 3)]
     return Office([*FRAME, *grants])
 
 
@@ -72,6 +74,14 @@ async def test_a_staff_card_opens_by_its_key(place: Place) -> None:
     assert await show(place, CardTag(ALICE, answers=PIV.receive), *BOTH)
     event = await place.only()
     assert (event.reason, event.method, event.person) == (Reason.GRANTED, Method.PIV_NFC, 1002)
+
+
+async def test_a_staff_card_opens_as_nothing_else(place: Place) -> None:
+    """It signs any hash, so whoever has it, revoked or not, can answer as a PKOC card."""
+    bridge = CardTag(ALICE, answers=Card([PkocApplication(ECC)]).receive)
+    assert not await show(place, bridge, *BOTH)
+    event = await place.only()
+    assert (event.reason, event.method) == (Reason.UNKNOWN, Method.PKOC_NFC)
 
 
 async def test_a_staff_card_with_an_rsa_key_nobody_knows(place: Place) -> None:
@@ -210,13 +220,13 @@ class TestIssued:
         assert (await place.only()).method is Method.PKOC_NFC
 
     async def test_a_staff_card_of_an_authority_opens(self, place: Place) -> None:
-        await place.edit(ISSUERS, grant_of(ECC.public, 2))
+        await place.edit(ISSUERS, grant_of(STAFF, 2))
         good = card(ROOT.issue(ECC.native, start=THEN - DAY, end=THEN + DAY))
         assert await show(place, CardTag(ALICE, answers=good.receive), *VALIDATED)
         assert (await place.only()).method is Method.PIV_NFC_VALIDATED
 
     async def test_a_staff_card_of_somebody_else(self, place: Place) -> None:
-        await place.edit(ISSUERS, grant_of(ECC.public, 2))
+        await place.edit(ISSUERS, grant_of(STAFF, 2))
         other = card(Authority("another root").issue(ECC.native, start=THEN - DAY, end=THEN + DAY))
         assert not await show(place, CardTag(ALICE, answers=other.receive), *VALIDATED)
         assert ((await place.only()).detail or "").startswith("unknown_issuer")
@@ -228,7 +238,7 @@ class TestIssued:
         old, new = (each.public_bytes(Encoding.DER) for each in lists)
         strict = replace(ISSUERS, revocations_required=True)
         for revocations, opens in (((), False), ((old,), False), ((old, new), True)):
-            await place.edit(replace(strict, revocations=revocations), grant_of(ECC.public, 2))
+            await place.edit(replace(strict, revocations=revocations), grant_of(STAFF, 2))
             assert await show(place, CardTag(ALICE, answers=good.receive), *VALIDATED) is opens
         reasons = [event.detail and event.detail.split(":")[0] for event in await place.accesses()]
         assert reasons == ["revocation_unknown", "revocation_unknown", None]

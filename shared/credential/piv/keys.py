@@ -37,8 +37,8 @@ class EccKey:
 
     @property
     def identifier(self) -> bytes:
-        """The whole point."""
-        return self.public.point
+        """A hash of the whole key."""
+        return _identifier(self.public.native)
 
     def challenge(self, message: bytes) -> bytes:
         """What the card is sent so that it signs `message`."""
@@ -65,8 +65,7 @@ class RsaKey:
     @property
     def identifier(self) -> bytes:
         """A hash of the whole key."""
-        spki = self.native.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return identifier.of_public_key(spki)
+        return _identifier(self.native)
 
     def challenge(self, message: bytes) -> bytes:
         """The block that the card raises to its exponent: EMSA-PKCS1-v1_5 of `message`."""
@@ -86,6 +85,11 @@ class RsaKey:
 
 
 CardKey: TypeAlias = EccKey | RsaKey
+
+
+def _identifier(native: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> bytes:
+    spki = native.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return identifier.of_public_key(spki)
 
 
 def card_key(native: object) -> CardKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TypeAlias
 
 import pytest
@@ -40,20 +41,38 @@ def secret() -> str:
     return native.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
+SPKI = (
+    private_key(1).native.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         hex_key(1),
         f"  {hex_key(1).upper()}\n",
-        pem(private_key(1).native.public_key()),
-        certificate(private_key(1).native),
-        "Subject: whoever\r\n" + certificate(private_key(1).native).replace("\n", "\r\n"),
     ],
-    ids=["hex", "capitals", "public key", "certificate", "certificate of a text editor"],
+    ids=["hex", "capitals"],
 )
 def test_a_point_is_the_same_however_it_is_written(text: str) -> None:
     value = read_key(text)
     assert (value.identifier, value.text) == (point(1), hex_key(1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pem(private_key(1).native.public_key()),
+        certificate(private_key(1).native),
+        "Subject: whoever\r\n" + certificate(private_key(1).native).replace("\n", "\r\n"),
+        "01" + hashlib.sha256(SPKI).hexdigest().upper(),
+    ],
+    ids=["public key", "certificate", "certificate of a text editor", "hash"],
+)
+def test_the_key_of_a_piv_card_is_known_by_its_hash(text: str) -> None:
+    """Never by its point: the card signs whatever it is handed, PKOC's words too."""
+    value = read_key(text)
+    assert (value.identifier, value.text) == (of_public_key(SPKI), of_public_key(SPKI).hex())
 
 
 def test_an_rsa_key_is_known_by_its_hash_which_may_be_entered_again() -> None:

@@ -10,6 +10,8 @@ from shared.credential.apdu import CommandAPDU
 from shared.credential.card import Card
 from shared.credential.errors import RuleBroken
 from shared.credential.outcome import Outcome, Transport
+from shared.credential.p256 import PublicKey
+from shared.credential.piv.keys import EccKey
 from shared.credential.piv.messages import GENERAL_AUTHENTICATE, decode_challenge
 from shared.credential.pkoc import ble_reader
 from shared.credential.pkoc.hello import Hello
@@ -31,11 +33,17 @@ class People:
         default_factory=lambda: {name: witness(name) for name in ("alice", "bob", "carol")}
     )
 
-    def signed(self, point: bytes, transport: Transport) -> set[bytes]:
-        """All that the holder of `point` has signed with what has that transport."""
+    def signed(self, identifier: bytes, transport: Transport) -> set[bytes]:
+        """All that whoever is found by `identifier` has signed with what has that transport."""
         held = self.keys if transport is Transport.NFC else self.phones
         found = (*held.values(), self.keys["mallory"])  # who has one key for everything
-        return set().union(*(each.signed for each in found if each.public.point == point))
+        named = (each for each in found if identifier in names_of(each.public))
+        return set().union(*(each.signed for each in named))
+
+
+def names_of(key: PublicKey) -> tuple[bytes, bytes]:
+    """What a key is found by: on a PIV card it is another thing than elsewhere."""
+    return key.point, EccKey(key).identifier
 
 
 @dataclass

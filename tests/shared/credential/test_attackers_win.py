@@ -1,6 +1,7 @@
 """Each attacker finds what we leave open: an attacker that misses a mutant has become too weak.
 
-Slow, because there are many; each is the usual run of the attacker, up to what it finds.
+Slow, because there are many; each is up to ten usual runs of the attacker, until it finds what is
+wrong. What it tries in one run is another thing after every edit.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from tests.shared.credential.mutants import Mutant
 
 def attack(machine: type[RuleBasedStateMachine]) -> None:
     usual = machine.TestCase.settings
-    run_state_machine_as_test(
-        machine, settings=settings(usual, phases=[Phase.generate], print_blob=False)
+    longer = settings(
+        usual, max_examples=10 * usual.max_examples, phases=[Phase.generate], print_blob=False
     )
+    run_state_machine_as_test(machine, settings=longer)
 
 
 @pytest.mark.slow

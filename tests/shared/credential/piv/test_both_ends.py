@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from shared.credential.apdu import SW, CommandAPDU, ResponseAPDU
 from shared.credential.card import Card
+from shared.credential.identifier import is_point
 from shared.credential.outcome import (
     Outcome,
     Proven,
@@ -103,8 +104,10 @@ class TestKeys:
     def test_p256(self, *, compressed: bool) -> None:
         outcome = outcome_of(card(CERTIFICATE, compressed=compressed).receive)
         assert outcome == Proven(
-            ECC.public.point, Standard.PIV, Transport.NFC, Strength.ONE_WAY, None
+            EccKey(ECC.public).identifier, Standard.PIV, Transport.NFC, Strength.ONE_WAY, None
         )
+        # By its point it would be found, too, when it signs in the words of another standard.
+        assert not is_point(outcome.key)
 
     @pytest.mark.parametrize("compressed", [False, True])
     def test_rsa_2048_in_chained_commands(self, *, compressed: bool) -> None:
