@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
-from controller.api.answers import SiteAnswer
 from controller.api.bodies import SiteBody
 from controller.api.documents import errors, reads, takes
 from controller.api.numbers import Number
 from controller.api.operator import Asking, Operator
 from controller.api.paging import Paged, show
+from controller.api.site_answers import SiteAnswer
 from controller.drafts import Draft
 from controller.intent import sites
 from controller.intent.sites import SiteView
