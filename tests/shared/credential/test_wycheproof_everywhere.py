@@ -174,7 +174,7 @@ def remembered(point: bytes) -> None:
 
 
 def kept_document(point: bytes) -> None:
-    row = [point, bytes(32), bytes(32), 1, 1, 2, 0, False, [b"\xa0"]]
+    row = [point, bytes(32), bytes(32), 1, 1, 2, 0, False, [["floor1", b"\xa0"]]]
     DocumentCache.decode(cbor.encode([1, [row]]))
 
 
