@@ -2,19 +2,21 @@
 
 A key that must not open goes into the deny set of every reader whose plan has a row for it, so
 that the refusal need not wait for the plan; once the key is good again, it is taken back wherever
-it was said. A device key that a site refuses goes to those of its doors that take documents: nobody
-here need have enrolled it.
+it was said. Doors that take documents are told of every such key, so that no document lets in whom
+the office has locked out elsewhere, and of the device keys that their site refuses: nobody here
+need have enrolled those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import product
 from typing import Any, TypeAlias
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import String, bindparam, cast, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from controller.compiler.chunks import chunks
+from controller.compiler.chunks import CHUNK, chunks
 from controller.compiler.ledger import Ledger
 from controller.store.tables import (
     Base,
@@ -27,7 +29,9 @@ from controller.store.tables import (
     Site,
 )
 from shared.access.decide import DenyCause
-from shared.access.rows import Method
+from shared.access.rows import DOOR_KEY, Method, decode_row
+from shared.access.rows import Door as DoorRow
+from shared.credential.identifier import is_point
 
 Place: TypeAlias = tuple[str, bytes]  # a reader, and a key in its deny set
 
@@ -45,6 +49,7 @@ _UPDATE = (
     .where(_DENIALS.c.reader_id == bindparam("new_reader"), _DENIALS.c.key == bindparam("new_key"))
     .values(_VALUES)
 )
+_TAKES = Method.ALIRO_NFC_DOCUMENT.value
 _BY_STATE = {
     "lost": DenyCause.LOST,
     "stolen": DenyCause.STOLEN,
@@ -61,6 +66,8 @@ async def update_denials(
         keys = {key for _, key in at} | await _current_keys(session, part)
         said = await _said(session, keys)
         causes = await _causes(session, keys)
+        bad = {key for key in keys if causes.get(key, DenyCause.REVOKED) and is_point(key)}
+        at |= set(product(await _takers(session), bad)) if bad else set()
         refused = await _refused(session, keys)
         wanted = {
             place: causes.get(place[1], DenyCause.REVOKED) or refused.get(place)
@@ -74,23 +81,27 @@ async def update_refusals(
 ) -> None:
     """Write what has changed about refused device `keys`, and at `readers` of which all may have.
 
-    What a key's credentials say of it stands, whatever a site says. A reader whose door takes
-    documents no longer goes on refusing, until the key is refused nowhere.
+    What a key's credentials say of it stands, whatever a site says. Who refuses a key goes on doing
+    so, also if the door takes no documents any more, until the key is refused nowhere.
     """
-    some, concerned = set(readers), set(keys)
-    everywhere = await _refused(session)
-    concerned |= {key for reader, key in everywhere if reader in some}
-    for part in chunks(sorted(concerned)):
-        said = await _said(session, set(part))
-        causes = await _causes(session, set(part))
+    edited, some = set(keys), set(readers)
+    refused = await _refused(session, edited, some)
+    still = {key for _, key in refused}
+    needed = refused.keys() | await _held_back(session, some)
+    for part in chunks(sorted(edited | {key for _, key in needed})):
+        concerned = set(part)
+        said = await _said(session, concerned, None if edited & concerned else some)
+        causes = await _causes(session, concerned)
         held = await _ever_held(session, part)
-        refused = {place: cause for place, cause in everywhere.items() if place[1] in part}
+        places = {place for place in needed if place[1] in concerned}
+        places |= {place for place in said if place[1] in edited}
         wanted = {
             place: causes.get(place[1], DenyCause.REVOKED if place[1] in held else None)
             or refused.get(place)
-            for place in {*refused, *said}
+            for place in places
         }
-        await _say(session, ledger, wanted, said, refused.keys(), now=now)
+        news = {place: cause for place, cause in wanted.items() if cause or place[1] not in still}
+        await _say(session, ledger, news, said, needed, now=now)
 
 
 async def _say(
@@ -116,27 +127,63 @@ async def _say(
 
 
 async def _refused(
-    session: AsyncSession, keys: Collection[bytes] | None = None
+    session: AsyncSession, keys: Collection[bytes], readers: Collection[str] = ()
 ) -> dict[Place, DenyCause]:
-    """Return where sites refuse device keys (all, or these): at doors that take documents."""
+    """Return where sites refuse these device keys, and any at `readers`: only for documents."""
+    if not keys and not readers:
+        return {}
     kept = await session.execute(select(Site.id, Site.refused_keys))
     sites = {number: refused for number, refused in kept if refused}
-    if not sites:
-        return {}
+    found: dict[Place, DenyCause] = {}
+    for reader, site in (await _takers(session)).items() if sites else ():
+        for each in sites.get(site, ()):
+            key = bytes.fromhex(each["public_key"])
+            if key in keys or reader in readers:
+                found[reader, key] = DenyCause(each["cause"])
+    return found
+
+
+async def _takers(session: AsyncSession) -> dict[str, int]:
+    """Return the readers whose doors take documents, and the numbers of their sites."""
     query = (
         select(Reader.id, Door.site_id, Door.methods)
         .join(Door, Door.id == Reader.door_id)
-        .where(Door.site_id.in_(sites))
+        .where(cast(Door.methods, String).contains(_TAKES))
     )
-    found: dict[Place, DenyCause] = {}
-    for reader, site, methods in await session.execute(query):
-        if Method.ALIRO_NFC_DOCUMENT.value not in methods:
-            continue
-        for each in sites[site]:
-            key = bytes.fromhex(each["public_key"])
-            if keys is None or key in keys:
-                found[reader, key] = DenyCause(each["cause"])
-    return found
+    found = await session.execute(query)
+    return {reader: site for reader, site, methods in found if _TAKES in methods}
+
+
+async def _held_back(session: AsyncSession, readers: Collection[str]) -> set[Place]:
+    """Return where keys of credentials that must not open begin to be ones to say so of.
+
+    That is at those of `readers` whose doors have begun to take documents with this edit.
+    """
+    takers = readers & (await _takers(session)).keys() if readers else set()
+    fresh = set(takers)
+    for part in chunks(takers):
+        query = select(CompiledRow.reader_id, CompiledRow.body).where(
+            CompiledRow.reader_id.in_(part), CompiledRow.row_key == DOOR_KEY
+        )
+        for reader, body in await session.execute(query):
+            row = decode_row(body)
+            if isinstance(row, DoorRow) and Method.ALIRO_NFC_DOCUMENT in row.methods:
+                fresh.discard(reader)
+    return set(product(fresh, await _bad_keys(session))) if fresh else set()
+
+
+async def _bad_keys(session: AsyncSession) -> set[bytes]:
+    """Return the keys of credentials that are there, and must not open."""
+    query = (
+        select(Credential.public_key)
+        .join(Person, Person.id == Credential.person_id)
+        .where(
+            Credential.public_key.is_not(None),
+            Credential.deleted_at.is_(None),
+            or_(Credential.state.in_(_BY_STATE), ~Person.enabled),
+        )
+    )
+    return {key for key in await session.scalars(query) if key is not None and is_point(key)}
 
 
 async def _ever_held(session: AsyncSession, keys: list[bytes]) -> set[bytes]:
@@ -179,11 +226,15 @@ async def _current_keys(session: AsyncSession, credentials: list[int]) -> set[by
     return {key for key in await session.scalars(query) if key is not None}
 
 
-async def _said(session: AsyncSession, keys: set[bytes]) -> dict[tuple[str, bytes], str | None]:
-    """Return the cause that stands in the deny sets, by reader and key."""
-    found: dict[tuple[str, bytes], str | None] = {}
+async def _said(
+    session: AsyncSession, keys: set[bytes], readers: Collection[str] | None = None
+) -> dict[Place, str | None]:
+    """Return the cause that stands in the deny sets (of all, or of `readers`)."""
+    found: dict[Place, str | None] = {}
     for part in chunks(sorted(keys)):
         query = select(Denial.reader_id, Denial.key, Denial.cause).where(Denial.key.in_(part))
+        if readers is not None and len(readers) <= CHUNK:
+            query = query.where(Denial.reader_id.in_(readers))
         for reader, key, cause in await session.execute(query):
             found[reader, key] = cause
     return found

@@ -125,6 +125,47 @@ async def test_a_refused_key_stays_refused_whoever_enrols_it(api: Api) -> None:
     await api.delete(f"/credentials/{card}")
 
 
+async def test_no_document_lets_in_whom_the_office_has_locked_out(api: Api) -> None:
+    _, takes = await joined(api, **TAKES)
+    door, other = await joined(api, **NOT)
+    person = await api.person()
+    card = await api.card(person, 1)
+    assert await takes.denied() == {}
+    await api.put(f"/credentials/{card}", {"state": "stolen", "reason": "a theft"})
+    assert await takes.denied() == {point(1): "stolen"}
+    assert await other.denied() == {}
+    await api.put(f"/doors/{door}", {"name": "Still no documents"})
+    assert await other.denied() == {}
+    await api.put(f"/doors/{door}", TAKES)
+    assert await other.denied() == {point(1): "stolen"}
+    await api.put(f"/credentials/{card}", {"state": "active", "reason": "found"})
+    assert await takes.denied() == await other.denied() == {point(1): None}
+    await api.put(f"/people/{person}", {"enabled": False})
+    assert await takes.denied() == await other.denied() == {point(1): "suspended"}
+    _, new = await joined(api, name="New", **TAKES)
+    assert await new.denied() == {point(1): "suspended"}
+
+
+async def test_refusing_a_key_at_one_site_lifts_nothing_at_another(api: Api) -> None:
+    [here] = [site["id"] for site in await api.get("/sites")]
+    away = (await api.post("/sites", {"name": "Away", "time_zone": "Europe/London"}))["id"]
+    _, takes = await joined(api, site_id=here, **TAKES)
+    door, far = await joined(api, site_id=away, **TAKES)
+
+    async def edit(api: Api, **fields: Any) -> None:
+        await api.put(f"/sites/{here}", fields)
+
+    await api.put(f"/sites/{away}", {"refused_keys": refusing(STRANGER, cause="lost")})
+    await edit(api, refused_keys=refusing(STRANGER))
+    assert await far.denied() == {STRANGER: "lost"}
+    await api.put(f"/doors/{door}", {"methods": NOT["methods"]})
+    await edit(api, refused_keys=refusing(STRANGER, cause="stolen"))
+    assert await takes.denied() == {STRANGER: "stolen"}
+    assert await far.denied() == {STRANGER: "lost"}
+    await edit(api, refused_keys=[])
+    assert await takes.denied() == await far.denied() == {STRANGER: None}
+
+
 @pytest.mark.parametrize(
     "refused",
     [
