@@ -67,6 +67,11 @@ class Everything:
             causes[credential.public_key or b""] = cause
         return causes
 
+    def takers(self) -> set[str]:
+        """Return the readers whose doors take documents."""
+        doors = {door.id for door in self.all(t.Door) if "aliro-nfc-document" in door.methods}
+        return {reader.id for reader in self.all(t.Reader) if reader.door_id in doors}
+
     def plans(self) -> dict[str, dict[bytes, bytes]]:
         """Return every reader's plan."""
         entries = [entry for credential in self._live() for entry in self._grants(credential)]

@@ -85,6 +85,9 @@ async def answer(database: Database, code: str, key: int) -> Redemption:
     return Redemption(code, nonce, private.public.point, proof)
 
 
+METHODS = [*doors.DEFAULT_METHODS, "aliro-nfc", "aliro-nfc-document"]
+
+
 class Operators(RuleBasedStateMachine):
     """Every use case, in any order, in a database copied from `template`."""
 
@@ -363,7 +366,7 @@ class Operators(RuleBasedStateMachine):
             random,
             name=f"n{next(self.names)}",
             site_id=self.one(random, t.Site),
-            methods=random.sample([*doors.DEFAULT_METHODS, "aliro-nfc"], random.randint(1, 3)),
+            methods=random.sample(METHODS, random.randint(1, 3)),
             reader_certificate=random.random() < 0.5,
             release_seconds=random.randint(1, 3),
             release_extended_seconds=random.randint(4, 6),

@@ -8,6 +8,7 @@ for exactly those readers that are told something.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from controller.store import tables as t
 from shared import cbor
 from shared.access.digest import SetDigest
 from shared.access.plan import Delta, apply
+from shared.credential.identifier import is_point
 from tests.controller.compiler.naive import Everything
 from tests.controller.compiler.operators import Operators
 
@@ -112,12 +114,15 @@ class Edits(Operators):
         self.change_before = max([self.change_before, *new])
 
     def check_denials(self, everything: Everything) -> None:
-        causes = everything.causes()
+        causes, takers = everything.causes(), everything.takers()
         said = {(row.reader_id, row.key): row.cause for row in everything.all(t.Denial)}
         for (reader, key), cause in said.items():
             assert cause is None or causes.get(key, "revoked") is not None
             if cause not in {None, self.said_before.get((reader, key))}:
-                assert key in keys_of(self.before[reader])
+                assert key in keys_of(self.before[reader]) or reader in takers
+        for reader, key in product(takers, filter(is_point, causes)):
+            if (cause := causes[key]) is not None:
+                assert said.get((reader, key)) == cause
         for reader, rows in self.before.items():
             if reader not in self.listening:
                 continue
