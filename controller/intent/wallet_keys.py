@@ -35,14 +35,14 @@ async def news(
         return {}
     held = select(Credential.public_key).where(Credential.public_key.in_(fresh.values()))
     holders, own = set(await session.scalars(held)), await own_keys(session, issuer)
-    found = {}
+    found: dict[str, PublicKey] = {}
     for reader, point in fresh.items():
         try:
             key = PublicKey.parse(point)
         except RuleBroken as broken:
             logger.warning("reader %s is not certified for wallets: %s", reader, broken)
             continue
-        if point in holders or key in own:
+        if point in holders or key in own or key in found.values():
             logger.warning("reader %s is not certified for wallets: not its own key", reader)
             continue
         found[reader] = key

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from controller.identity.enrolment import enrol
-from controller.intent import readers
+from controller.intent import readers, wallet_keys
 from controller.store import tables
 from controller.store.database import Database
 from controller.store.tables import Change, Reader
@@ -119,6 +119,16 @@ async def test_a_key_of_somebody_else_is_not_certified(
         await site.in_step()
         assert not certificates(site.ends[0].model)
     assert await kept(site) is None
+
+
+async def test_of_two_that_say_the_same_one_has_it(site: Site) -> None:
+    building = site.building
+    said = dict.fromkeys(building.readers[:2], FIRST)
+    async with building.database.read() as session:
+        assert len(await wallet_keys.news(session, ISSUER, said)) == 1
+    await building.edit(lambda uow: wallet_keys.take(uow, said))
+    async with building.database.read() as session:
+        assert not await wallet_keys.news(session, ISSUER, said)
 
 
 async def test_an_issuer_is_nobodys_key(site: Site, caplog: pytest.LogCaptureFixture) -> None:
