@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from controller.compiler.chunks import CHUNK, chunks
 from controller.compiler.ledger import Ledger
+from controller.intent.keys import key_hash
 from controller.store.tables import (
     Base,
     CompiledRow,
@@ -187,9 +188,10 @@ async def _bad_keys(session: AsyncSession) -> set[bytes]:
 
 
 async def _ever_held(session: AsyncSession, keys: list[bytes]) -> set[bytes]:
-    """Return those that are or were of some credential."""
-    query = select(Credential.public_key).where(Credential.public_key.in_(keys))
-    return {key for key in await session.scalars(query) if key is not None}
+    """Return those that are of some credential, or were until it was removed: it keeps the hash."""
+    hashes = {key_hash(key): key for key in keys}
+    query = select(Credential.key_hash).where(Credential.key_hash.in_(hashes))
+    return {hashes[found] for found in await session.scalars(query) if found is not None}
 
 
 def _entry(

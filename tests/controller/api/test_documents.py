@@ -166,6 +166,22 @@ async def test_refusing_a_key_at_one_site_lifts_nothing_at_another(api: Api) -> 
     assert await takes.denied() == await far.denied() == {STRANGER: None}
 
 
+async def test_a_revoked_key_stays_revoked_whatever_becomes_of_its_refusal(api: Api) -> None:
+    """An operator removes a lost phone, and refuses its key as well: nothing is lifted by that."""
+    door, takes = await joined(api, **TAKES)
+    other_door, other = await joined(api, **NOT)
+    person = await api.person()
+    card = await api.card(person, 1)
+    doors = {"person_ids": [person], "door_ids": [door, other_door]}
+    await api.post("/access_plans", {"name": "Both", **doors})
+    await api.delete(f"/credentials/{card}")
+    assert await takes.denied() == await other.denied() == {point(1): "revoked"}
+    await edit(api, refused_keys=refusing(point(1), cause="lost"))
+    assert await takes.denied() == await other.denied() == {point(1): "revoked"}
+    await edit(api, refused_keys=[])
+    assert await takes.denied() == await other.denied() == {point(1): "revoked"}
+
+
 @pytest.mark.parametrize(
     "refused",
     [
