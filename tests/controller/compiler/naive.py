@@ -67,10 +67,27 @@ class Everything:
             causes[credential.public_key or b""] = cause
         return causes
 
-    def takers(self) -> set[str]:
-        """Return the readers whose doors take documents."""
-        doors = {door.id for door in self.all(t.Door) if "aliro-nfc-document" in door.methods}
-        return {reader.id for reader in self.all(t.Reader) if reader.door_id in doors}
+    def takers(self) -> dict[str, int]:
+        """Return the readers whose doors take documents, and the numbers of their sites."""
+        doors = {
+            door.id: door.site_id
+            for door in self.all(t.Door)
+            if "aliro-nfc-document" in door.methods
+        }
+        return {
+            reader.id: doors[reader.door_id]
+            for reader in self.all(t.Reader)
+            if reader.door_id in doors
+        }
+
+    def refused(self, site: int) -> dict[bytes, str]:
+        """Return the device keys that a site refuses, and why."""
+        refused = self.one(t.Site, site).refused_keys
+        return {bytes.fromhex(each["public_key"]): each["cause"] for each in refused}
+
+    def removed(self) -> set[bytes | None]:
+        """Return the hashes of the keys of credentials that have been removed."""
+        return {row.key_hash for row in self.all(t.Credential) if row.deleted_at}
 
     def plans(self) -> dict[str, dict[bytes, bytes]]:
         """Return every reader's plan."""

@@ -47,6 +47,7 @@ from tests.controller.conftest import NOON, Clock, share_statements
 from tests.controller.keys import hex_key, load_issuer, point, private_key
 
 DAY = 86_400_000
+DOCUMENT = "aliro-nfc-document"
 ZONES = ["UTC", "Europe/London", "America/New_York", "Asia/Kathmandu"]
 TIMES = [
     [],
@@ -55,6 +56,7 @@ TIMES = [
 ]
 RULES = [[], [{"kind": 1, "as_usual": True, "times": []}]]
 HOLIDAYS = [[], [{"name": "May", "first_day": "2025-05-01", "last_day": "2025-05-02", "kind": 1}]]
+METHODS = [*doors.DEFAULT_METHODS, "aliro-nfc", DOCUMENT]
 INSTANTS = [None, NOON - DAY, NOON + 1, NOON + DAY]
 # Hypothesis' own randoms prefer zeros, which makes for operators who hardly do anything.
 RANDOMS = st.integers(0, 2**32).map(Random)
@@ -83,9 +85,6 @@ async def answer(database: Database, code: str, key: int) -> Redemption:
     private = private_key(key)
     proof = private.sign(redeem_proof(code, nonce, ORIGIN, private.public.point))
     return Redemption(code, nonce, private.public.point, proof)
-
-
-METHODS = [*doors.DEFAULT_METHODS, "aliro-nfc", "aliro-nfc-document"]
 
 
 class Operators(RuleBasedStateMachine):
@@ -341,6 +340,19 @@ class Operators(RuleBasedStateMachine):
     def change_site(self, random: Random) -> None:
         draft = self.maybe(random, time_zone=random.choice(ZONES), holidays=random.choice(HOLIDAYS))
         self.change(random, t.Site, sites.update, draft)
+
+    @rule(random=RANDOMS)
+    def refuse_device_keys(self, random: Random) -> None:
+        """Some of them are, were, or will be those of cards."""
+        keys = random.sample(range(1, 13), random.randint(0, 4))
+        causes = ["revoked", "stolen", "lost", "suspended"]
+        refused = [{"public_key": hex_key(key), "cause": random.choice(causes)} for key in keys]
+        self.change(random, t.Site, sites.update, Draft({"refused_keys": refused}))
+
+    @rule(random=RANDOMS)
+    def take_documents_or_not(self, random: Random) -> None:
+        methods = random.choice([[DOCUMENT], ["aliro-nfc", DOCUMENT], ["aliro-nfc"]])
+        self.change(random, t.Door, doors.update, Draft({"methods": methods}))
 
     @rule(random=RANDOMS)
     def add_site(self, random: Random) -> None:

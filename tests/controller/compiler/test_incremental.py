@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
+from controller.intent.keys import key_hash
 from controller.store import tables as t
 from shared import cbor
 from shared.access.digest import SetDigest
@@ -26,6 +27,7 @@ from tests.controller.compiler.operators import Operators
 pytestmark = pytest.mark.slow  # every test builds a whole installation
 
 Plan = dict[bytes, bytes]
+Said = dict[tuple[str, bytes], str | None]
 
 
 def keys_of(plan: Iterable[bytes]) -> set[bytes]:
@@ -44,7 +46,8 @@ class Edits(Operators):
         self.enrolled_before: set[str] = set()
         self.change_before = 0
         self.causes_before: dict[bytes, str | None] = {}
-        self.said_before: dict[tuple[str, bytes], str | None] = {}
+        self.ever_held: set[bytes] = set()
+        self.said_before: Said = {}
 
     @invariant()
     def readers_are_told_what_they_should_have(self) -> None:
@@ -113,23 +116,43 @@ class Edits(Operators):
         self.counters_before, self.enrolled_before = counters, set(self.listening)
         self.change_before = max([self.change_before, *new])
 
+    def check_reasons(self, everything: Everything, said: Said) -> None:
+        """No key is refused for nothing; whose credential was removed stays out."""
+        causes = everything.causes()
+        self.ever_held |= causes.keys()
+        gone, removed = self.ever_held - causes.keys(), everything.removed()
+        anywhere = {key for site in everything.all(t.Site) for key in everything.refused(site.id)}
+        for (reader, key), cause in said.items():
+            assert cause is None or key in gone or causes.get(key) or key in anywhere
+            if cause is None and self.said_before.get((reader, key)) is not None:
+                assert key in causes or key_hash(key) not in removed
+
     def check_denials(self, everything: Everything) -> None:
         causes, takers = everything.causes(), everything.takers()
         said = {(row.reader_id, row.key): row.cause for row in everything.all(t.Denial)}
-        for (reader, key), cause in said.items():
-            assert cause is None or causes.get(key, "revoked") is not None
-            if cause not in {None, self.said_before.get((reader, key))}:
-                assert key in keys_of(self.before[reader]) or reader in takers
+        refused = {
+            (reader, key): cause
+            for reader, site in takers.items()
+            for key, cause in everything.refused(site).items()
+        }
+        self.check_reasons(everything, said)
+        for place, cause in said.items():
+            if cause not in {None, self.said_before.get(place)}:
+                assert place[1] in keys_of(self.before[place[0]]) or place[0] in takers
         for reader, key in product(takers, filter(is_point, causes)):
             if (cause := causes[key]) is not None:
                 assert said.get((reader, key)) == cause
+        for (reader, key), cause in refused.items():
+            assert said[reader, key] is not None
+            if key not in self.ever_held - causes.keys():
+                assert said[reader, key] == (causes.get(key) or cause)
         for reader, rows in self.before.items():
             if reader not in self.listening:
                 continue
             for key in keys_of(rows):
                 now, then = causes.get(key, "revoked"), self.causes_before.get(key, "revoked")
                 if now != then:
-                    assert said.get((reader, key)) == now
+                    assert said.get((reader, key)) == (now or refused.get((reader, key)))
         self.said_before = said
         counters = {row.reader_id: row.deny_counter for row in everything.all(t.ReaderPlan)}
         entries = [(row.reader_id, row.counter) for row in everything.all(t.Denial)]
