@@ -179,4 +179,4 @@ class Ingest(RuleBasedStateMachine):
 
 
 TestIngest = Ingest.TestCase
-TestIngest.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestIngest.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)

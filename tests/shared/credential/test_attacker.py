@@ -417,7 +417,7 @@ class Attacker(RuleBasedStateMachine):
 
 
 Attacker.TestCase.settings = settings(
-    max_examples=45,
+    max_examples=25,
     stateful_step_count=50,
     deadline=None,
     derandomize=True,

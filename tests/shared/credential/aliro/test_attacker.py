@@ -423,7 +423,7 @@ class Attacker(RuleBasedStateMachine):
 
 
 Attacker.TestCase.settings = settings(
-    max_examples=90,
+    max_examples=45,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
