@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -109,7 +110,7 @@ class Door(Base):
     unlock_schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedule.id"))
     first_person_in: Mapped[bool] = mapped_column(default=False)
     # Whether its reader shows phones a certificate (PKOC over BLE).
-    reader_certificate: Mapped[bool] = mapped_column(default=False, server_default=text("0"))
+    reader_certificate: Mapped[bool] = mapped_column(default=False, server_default=false())
     lockdown: Mapped[bool] = mapped_column(default=False)
     maintenance: Mapped[bool] = mapped_column(default=False)
     lock_until: Mapped[int | None] = mapped_column(Millis)

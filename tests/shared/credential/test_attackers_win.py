@@ -1,7 +1,7 @@
 """Each attacker finds what we leave open: an attacker that misses a mutant has become too weak.
 
-Slow, because there are many; each is up to twenty usual runs of the attacker, until it finds what is
-wrong. What it tries in one run is another thing after every edit.
+Slow, because there are many; each is up to twenty usual runs of the attacker, until it finds what
+is wrong. What it tries in one run is another thing after every edit.
 """
 
 from __future__ import annotations

@@ -26,6 +26,6 @@ def upgrade() -> None:
     op.add_column("reader", sa.Column("aliro_key", sa.LargeBinary(length=65), nullable=True))
     # A plain column, so that SQLite adds it: doors are not to be moved to another table.
     shown = sa.Column[bool](
-        "reader_certificate", sa.Boolean(), nullable=False, server_default=sa.text("0")
+        "reader_certificate", sa.Boolean(), nullable=False, server_default=sa.false()
     )
     op.add_column("door", shown)
