@@ -427,7 +427,7 @@ class Operators(RuleBasedStateMachine):
 
     @rule(random=RANDOMS)
     def a_reader_names_its_key_for_wallets(self, random: Random) -> None:
-        said = {self.one(random, t.Reader): point(random.randint(0, 40))}
+        said = {self.one(random, t.Reader): point(random.randint(1, 40))}
         self.edit(lambda uow: wallet_keys.take(uow, said))
 
     @rule(random=RANDOMS)
