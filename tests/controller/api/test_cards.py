@@ -10,6 +10,8 @@ from sqlalchemy import select
 
 from controller.store.tables import Credential
 from shared.credential.identifier import of_uid
+from shared.credential.p256 import PublicKey
+from shared.credential.piv.keys import EccKey
 from tests.controller.client import Api
 from tests.controller.keys import hex_key, point, private_key
 from tests.controller.readers import Listener
@@ -40,9 +42,10 @@ async def give(api: Api, body: dict[str, Any], person: int = 1) -> dict[str, Any
 
 async def test_a_certificate_gives_its_key(api: Api, reader: Listener) -> None:
     made = await give(api, {"credential_type_id": 5, "value": ECC})
-    assert (made["value"], made["cloneable"]) == (hex_key(1), False)
+    named = EccKey(PublicKey.parse(point(1))).identifier
+    assert (made["value"], made["cloneable"], made["numbers"]) == (named.hex(), False, [])
     await reader.listen()
-    assert [grant.key for grant in reader.grants] == [point(1)]
+    assert [grant.key for grant in reader.grants] == [named]
 
 
 async def test_an_rsa_card_from_the_desk_to_the_deny_set(api: Api, reader: Listener) -> None:
