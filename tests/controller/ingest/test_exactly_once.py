@@ -178,5 +178,5 @@ class Ingest(RuleBasedStateMachine):
         return self.runner.run(read())
 
 
-TestIngest = Ingest.TestCase
-TestIngest.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)
+Ingest.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestIngest = pytest.mark.slow(Ingest.TestCase)

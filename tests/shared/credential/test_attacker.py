@@ -14,6 +14,7 @@ import copy
 import dataclasses
 import hashlib
 
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -417,13 +418,13 @@ class Attacker(RuleBasedStateMachine):
 
 
 Attacker.TestCase.settings = settings(
-    max_examples=25,
+    max_examples=100,
     stateful_step_count=50,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-TestAttacker = Attacker.TestCase
+TestAttacker = pytest.mark.slow(Attacker.TestCase)
 
 
 def a_door(made: object) -> Door:

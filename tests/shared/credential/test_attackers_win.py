@@ -1,6 +1,6 @@
 """Each attacker finds what we leave open: an attacker that misses a mutant has become too weak.
 
-Slow, because there are many; each is up to twenty usual runs of the attacker, until it finds what
+Slow, because there are many; each is up to five usual runs of the attacker, until it finds what
 is wrong. What it tries in one run is another thing after every edit.
 """
 
@@ -18,7 +18,7 @@ from tests.shared.credential.mutants import Mutant
 def attack(machine: type[RuleBasedStateMachine]) -> None:
     usual = machine.TestCase.settings
     longer = settings(
-        usual, max_examples=20 * usual.max_examples, phases=[Phase.generate], print_blob=False
+        usual, max_examples=5 * usual.max_examples, phases=[Phase.generate], print_blob=False
     )
     run_state_machine_as_test(machine, settings=longer)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -423,13 +424,13 @@ class Attacker(RuleBasedStateMachine):
 
 
 Attacker.TestCase.settings = settings(
-    max_examples=45,
+    max_examples=150,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-TestAttacker = Attacker.TestCase
+TestAttacker = pytest.mark.slow(Attacker.TestCase)
 
 
 def the_door(made: object) -> Door:
