@@ -13,6 +13,6 @@ from hypothesis import Phase, settings
 # To explain a failure can take half a minute, in which its author would have looked at it.
 PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)
 
-settings.register_profile("same", max_examples=40, deadline=None, derandomize=True, phases=PHASES)
+settings.register_profile("same", max_examples=25, deadline=None, derandomize=True, phases=PHASES)
 settings.register_profile("explore", max_examples=2_000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("DOORWARD_HYPOTHESIS", "same"))

@@ -28,6 +28,7 @@ importlib.import_module(module)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lock", "module"),
     [

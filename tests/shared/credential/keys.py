@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, settings
 from shared.credential.p256 import PrivateKey
 
 # Derandomized: a failure here shows again on every machine.
-QUICK = settings(max_examples=60, deadline=None, derandomize=True)
+QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 LONG = settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
